@@ -1,0 +1,295 @@
+"""CreateImage and CreateSnapshot: disks are frozen, read into the store, and registered."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from amictl.errors import AmictlError, DryRunError, ImageNameDuplicateError
+from amictl.formats import shapes
+from amictl.model.ids import new_id, require_id
+from amictl.model.images import ImageRequest, image_core, plan_devices, require_name
+from amictl.model.records import (
+    Attributes,
+    ImageCore,
+    PendingImage,
+    PendingSnapshot,
+    SnapshotCore,
+    tags_from,
+)
+from amictl.model.surroundings import Surroundings
+from amictl.model.times import timestamp
+from amictl.store import catalog
+from amictl.store.ingesting import Volume
+from amictl.store.pending import DIED, PendingFile
+from amictl.store.recording import SnapshotPlan, complete_snapshot, record_snapshot
+from amictl.store.store import Store
+from amictl.store.writing import Writer
+from amictl.volumes.extents import all_segments, data_segments, read_segment
+from amictl.volumes.freezing import FreezeRequest, FrozenDisk, frozen
+from amictl.volumes.inspecting import inspect_disk
+from amictl.volumes.rawness import require_raw
+from amictl.volumes.targets import is_device, path_text
+
+OnSecured = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSnapshotRequest:
+    """One disk to one snapshot. `parent` is auto, none or a snapshot id."""
+
+    path: Path
+    description: str = ""
+    volume_id: str | None = None
+    parent: str = "auto"
+    tags: dict[str, str] | None = None
+    freeze: FreezeRequest = field(default_factory=FreezeRequest)
+    full_read: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateImageRequest:
+    """One or more disks to one image; `disks` are device name or None, and file; the first is the root.
+
+    `block_device_mappings` have EC2's shape.
+    """
+
+    name: str
+    disks: tuple[tuple[str | None, Path], ...]
+    description: str = ""
+    architecture: str | None = None
+    boot_mode: str | None = None
+    root_device_name: str | None = None
+    image_tags: dict[str, str] | None = None
+    snapshot_tags: dict[str, str] | None = None
+    block_device_mappings: tuple[dict[str, Any], ...] = ()
+    freeze: FreezeRequest = field(default_factory=FreezeRequest)
+    full_read: bool = False
+    dry_run: bool = False
+
+
+def create_snapshot(
+    store: Store, request: CreateSnapshotRequest, surroundings: Surroundings, on_secured: OnSecured
+) -> dict[str, Any]:
+    """The snapshot, in EC2's shape, once it is completed.
+
+    `on_secured` is called with its shape, pending, as soon as nothing depends on the disk any
+    more. Raises SourceInUseError, SourceChangedError, UnsupportedError, StorageError; once there
+    is an id, a failure leaves a snapshot in state `error` that says why.
+    """
+    store.require_features("write")
+    if request.volume_id is not None:
+        require_id("vol", request.volume_id)
+    if request.parent not in ("auto", "none"):
+        catalog.read_snapshot(store, require_id("snap", request.parent))
+    with _frozen(store, [request.path], request.freeze, surroundings) as (disk,):
+        if request.dry_run:
+            raise DryRunError("Request would have succeeded, but DryRun flag is set.")
+        snapshot_id = new_id("snap", surroundings.random_bytes)
+        work = _pending_snapshot(store, disk, snapshot_id, request.volume_id, surroundings)
+        work = replace(work, description=request.description, tags=tags_from(request.tags or {}))
+        plan = SnapshotPlan(work, disk.identity, request.parent, request.full_read)
+
+        def secured() -> None:
+            on_secured(shapes.pending_snapshot_shape(work, alive=True))
+
+        with (
+            _pending_files(store, [plan], None) as files,
+            Writer(store, surroundings.random_bytes) as writer,
+        ):
+            (core,) = _read_disks([disk], [plan], files, writer, surroundings, secured)
+            attributes = complete_snapshot(store, core, work, surroundings)
+            return shapes.snapshot_shape(core, attributes)
+
+
+def create_image(
+    store: Store, request: CreateImageRequest, surroundings: Surroundings, on_secured: OnSecured
+) -> dict[str, Any]:
+    """`{"ImageId": …}` once the image is available; see `create_snapshot` for `on_secured` and errors.
+
+    Raises ImageNameDuplicateError if the name is taken.
+    """
+    store.require_features("write")
+    require_name(request.name)
+    _require_name_free(store, request.name)
+    devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
+    image_id = new_id("ami", surroundings.random_bytes)
+    with _frozen(store, [path for _, path in request.disks], request.freeze, surroundings) as disks:
+        facts = inspect_disk(disks[0].descriptor, disks[0].size_bytes)
+        plans = [_plan(store, disk, image_id, request, surroundings) for disk in disks]
+        volumes = {
+            device: (plan.work.snapshot_id, plan.work.size_bytes)
+            for device, plan in zip(devices, plans, strict=True)
+        }
+        core = image_core(
+            ImageRequest(
+                image_id=image_id,
+                name=request.name,
+                owner_id=store.config.owner_id,
+                creation_date=timestamp(surroundings.now()),
+                architecture=request.architecture or facts.architecture,
+                boot_mode=request.boot_mode or facts.boot_mode,
+                platform=facts.platform,
+                mappings=request.block_device_mappings,
+            ),
+            volumes,
+            lambda snapshot_id: catalog.read_snapshot(store, snapshot_id).size_bytes,
+        )
+        if request.dry_run:
+            raise DryRunError("Request would have succeeded, but DryRun flag is set.")
+        image = PendingImage(core, request.description, tags_from(request.image_tags or {}))
+
+        def secured() -> None:
+            on_secured({"ImageId": image_id})
+
+        with (
+            _pending_files(store, plans, image) as files,
+            Writer(store, surroundings.random_bytes) as writer,
+        ):
+            _reserve_name(store, core)
+            cores = _read_disks(disks, plans, files, writer, surroundings, secured)
+            for snapshot, plan in zip(cores, plans, strict=True):
+                complete_snapshot(store, snapshot, plan.work, surroundings)
+            attributes = Attributes(image_id, 0, "available", request.description, image.tags)
+            catalog.put_image(store, core, attributes)
+            return {"ImageId": image_id}
+
+
+def _plan(
+    store: Store,
+    disk: FrozenDisk,
+    image_id: str,
+    request: CreateImageRequest,
+    surroundings: Surroundings,
+) -> SnapshotPlan:
+    snapshot_id = new_id("snap", surroundings.random_bytes)
+    work = _pending_snapshot(store, disk, snapshot_id, None, surroundings)
+    work = replace(
+        work,
+        description=f"Created by CreateImage({work.volume_id}) for {image_id}",
+        tags=tags_from(request.snapshot_tags or {}),
+    )
+    return SnapshotPlan(work, disk.identity, "auto", request.full_read)
+
+
+def _pending_snapshot(
+    store: Store,
+    disk: FrozenDisk,
+    snapshot_id: str,
+    volume_id: str | None,
+    surroundings: Surroundings,
+) -> PendingSnapshot:
+    path = path_text(disk.path)
+    return PendingSnapshot(
+        snapshot_id=snapshot_id,
+        volume_id=volume_id or store.volume_id(path),
+        owner_id=store.config.owner_id,
+        size_bytes=disk.size_bytes,
+        start_time=disk.freeze.moment,
+        freeze=disk.freeze,
+        path=path,
+        description="",
+        tags=(),
+        total=disk.size_bytes,
+    )
+
+
+@contextmanager
+def _frozen(
+    store: Store, paths: Sequence[Path], request: FreezeRequest, surroundings: Surroundings
+) -> Iterator[tuple[FrozenDisk, ...]]:
+    staging = store.storage.root / "staging"
+    with frozen(paths, request, staging=staging, now=surroundings.now) as disks:
+        for disk in disks:
+            require_raw(disk.descriptor, disk.path)
+        yield disks
+
+
+@contextmanager
+def _pending_files(
+    store: Store, plans: Sequence[SnapshotPlan], image: PendingImage | None
+) -> Iterator[list[PendingFile]]:
+    """The pending files of the snapshots, and of the image if there is one, for the time of the work.
+
+    They are removed when the block ends well; otherwise they say why it did not.
+    """
+    works: list[PendingSnapshot | PendingImage] = [plan.work for plan in plans]
+    ids = [plan.work.snapshot_id for plan in plans]
+    if image is not None:
+        works.append(image)
+        ids.append(image.image.image_id)
+    files: list[PendingFile] = []
+    try:
+        for record_id, work in zip(ids, works, strict=True):
+            files.append(PendingFile(store, record_id, work))
+        yield files
+    except BaseException as error:
+        reason = error.message if isinstance(error, AmictlError) else DIED
+        for file, work in zip(files, works, strict=False):
+            file.fail(replace(work, reason=reason))
+        raise
+    for file in files:
+        file.remove()
+
+
+def _require_name_free(store: Store, name: str) -> None:
+    holder = catalog.name_holder(store, name)
+    if holder is not None:
+        raise _duplicate(name, holder)
+
+
+def _reserve_name(store: Store, core: ImageCore) -> None:
+    holder = catalog.reserve_name(store, core.name, core.image_id)
+    if holder is not None:
+        raise _duplicate(core.name, holder)
+
+
+def _duplicate(name: str, holder: str) -> ImageNameDuplicateError:
+    return ImageNameDuplicateError(
+        f"AMI name {name} is already in use by AMI {holder}", hint="give another --name"
+    )
+
+
+def _read_disks(
+    disks: Sequence[FrozenDisk],
+    plans: Sequence[SnapshotPlan],
+    files: Sequence[PendingFile],
+    writer: Writer,
+    surroundings: Surroundings,
+    secured: Callable[[], None],
+) -> list[SnapshotCore]:
+    """Read all disks, say when nothing depends on them any more, and publish what is new."""
+    early = all(disk.secured for disk in disks)
+    if early:
+        secured()
+    cores = []
+    for disk, plan, file in zip(disks, plans, files, strict=False):
+        cores.append(record_snapshot(writer, plan, _volume(disk), file, surroundings))
+        disk.finish_reading()
+    if not early:
+        secured()
+    writer.publish()
+    return cores
+
+
+def _volume(disk: FrozenDisk) -> Volume:
+    """How to read a frozen disk: every read first makes sure that the moment is still held."""
+    started = time.monotonic()
+    path = str(disk.path)
+    read_bytes = 0
+
+    def read(offset: int, target: memoryview) -> None:
+        nonlocal read_bytes
+        elapsed = max(time.monotonic() - started, 0.001)
+        disk.require_held(disk.size_bytes - offset, read_bytes / elapsed)
+        read_segment(disk.descriptor, offset, target, path)
+        read_bytes += len(target)
+
+    whole = is_device(disk.path) and not disk.has_own_file
+    segments = (
+        all_segments(disk.size_bytes) if whole else data_segments(disk.descriptor, disk.size_bytes)
+    )
+    return Volume(disk.size_bytes, segments, read)

@@ -1,0 +1,1 @@
+"""The commands: each declares its parameters, calls one action and returns its result."""

@@ -1,0 +1,91 @@
+"""create-volume."""
+
+from typing import Any
+
+import click
+
+from amictl.cli.command import Result, command
+from amictl.cli.invocation import Invocation
+from amictl.cli.option_types import FILE, MomentType
+from amictl.cli.options import dry_run, id_option, refused
+from amictl.errors import UsageError
+
+
+@command(
+    "create-volume",
+    examples=[
+        (
+            "A new disk image file",
+            "amictl create-volume --snapshot-id snap-0123456789abcdef0 web.raw",
+        ),
+        (
+            "The volume as it was yesterday evening",
+            "amictl create-volume --volume-id vol-0123456789abcdef0 --as-of 2026-11-21T18:00"
+            " db.raw",
+        ),
+        (
+            "Roll a disk back, writing only what differs",
+            "amictl create-volume --snapshot-id snap-0123456789abcdef0 --in-place db.raw",
+        ),
+        (
+            "Onto a block device",
+            "amictl create-volume --snapshot-id snap-0123456789abcdef0 --force /dev/vg0/db",
+        ),
+    ],
+)
+@click.argument("target", metavar="TARGET", type=FILE)
+@id_option("--snapshot-id", "snap", help="The snapshot to write.")
+@id_option("--volume-id", "vol", help="Write the newest snapshot of this volume; see --as-of.")
+@click.option(
+    "--as-of",
+    type=MomentType(),
+    metavar="DATE",
+    help="With --volume-id: the newest snapshot that is not younger than this.",
+)
+@click.option(
+    "--size",
+    "size_gib",
+    type=click.IntRange(1, 65536),
+    metavar="GIB",
+    help="Make the volume larger than the snapshot; what is added is zeros.",
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing file or a block device.")
+@click.option(
+    "--in-place", is_flag=True, help="Rewrite only the parts of an existing target that differ."
+)
+@dry_run()
+@refused(
+    "--availability-zone",
+    "--availability-zone-id",
+    "--outpost-arn",
+    "--volume-type",
+    "--iops",
+    "--throughput",
+    "--volume-initialization-rate",
+    because="a volume is a file or a block device that you choose",
+)
+def create_volume(invocation: Invocation, dry_run: bool | None, **options: Any) -> Result:
+    """Write a snapshot to a disk image file or a block device.
+
+    The result has every byte of the snapshot and its exact length. Every byte is checked before
+    it is written; a new file appears whole or not at all. Zeros become holes.
+    """
+    _require_one_source(options)
+    from amictl.actions import restoring
+
+    request = restoring.CreateVolumeRequest(dry_run=bool(dry_run), **options)
+    with invocation.open_store() as store:
+        return restoring.create_volume(store, request, invocation.surroundings)
+
+
+def _require_one_source(options: dict[str, Any]) -> None:
+    if options["snapshot_id"] is None and options["volume_id"] is None:
+        raise UsageError("give --snapshot-id or --volume-id", code="MissingParameter")
+    if options["snapshot_id"] is not None and options["volume_id"] is not None:
+        raise _combination("--snapshot-id and --volume-id name two sources")
+    if options["as_of"] is not None and options["volume_id"] is None:
+        raise _combination("--as-of needs --volume-id")
+
+
+def _combination(message: str) -> UsageError:
+    return UsageError(message, code="InvalidParameterCombination")

@@ -1,0 +1,122 @@
+"""Turns what was raised into lines on standard error and an exit status."""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+
+import click
+
+from amictl.cli.invocation import Invocation
+from amictl.errors import (
+    AmictlError,
+    InterruptedBySignalError,
+    StorageError,
+    UsageError,
+)
+
+_BUG = 1
+
+
+class ResultNotShownError(StorageError):
+    """The operation is done, but its result could not be written to standard output."""
+
+
+class ReaderGoneError(ResultNotShownError):
+    """Whoever read standard output has closed it, as `head` does; nothing to complain about."""
+
+
+class FailedWorkerError(AmictlError):
+    """A detached worker ended before it held the moment; `message` is what it complained about."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def report(error: BaseException, invocation: Invocation) -> int:
+    """Say what went wrong, and return the exit status for it."""
+    debug = bool(invocation.given.debug) or "--debug" in invocation.arguments
+    if debug:
+        complain("".join(traceback.format_exception(error)).rstrip())
+    match _translated(error):
+        case ReaderGoneError(exit_code=status):
+            pass
+        case FailedWorkerError(message=message, exit_code=status):
+            complain(message)
+        case AmictlError(hint=hint, exit_code=status) as known:
+            sentence = invocation.sentence or _sentence
+            complain(sentence(known))
+            if hint:
+                complain(f"hint: {hint}")
+        case click.exceptions.NoArgsIsHelpError(message=message, exit_code=status):
+            complain(message)
+        case unknown:
+            status = _BUG
+            complain(f"amictl bug: {type(unknown).__name__}: {' '.join(str(unknown).split())}")
+            if not debug:
+                complain("hint: run it again with --debug to see where, and please report it")
+    return status
+
+
+def _sentence(error: AmictlError) -> str:
+    return f"An error occurred ({error.code}): {error.message}"
+
+
+def complain(text: str) -> None:
+    """One message on standard error; nothing more can be done when that fails."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)
+
+
+def _translated(error: BaseException) -> BaseException:
+    """The error in amictl's own terms, if it is one that can be expected."""
+    match error:
+        case AmictlError() | click.exceptions.NoArgsIsHelpError():
+            return error
+        case click.UsageError():
+            return _usage_error(error)
+        case KeyboardInterrupt() | click.Abort():
+            return InterruptedBySignalError(signal.SIGINT)
+        case BrokenPipeError():
+            return ReaderGoneError("standard output was closed")
+        case OSError():
+            place = f": {error.filename!r}" if error.filename else ""
+            return StorageError(f"{error.strerror or error}{place}")
+        case MemoryError():
+            return StorageError("there is not enough memory", code="InsufficientMemory")
+        case _:
+            return error
+
+
+def _usage_error(error: click.UsageError) -> UsageError:
+    command = error.ctx.command_path if error.ctx else "amictl"
+    hint = f"see {command} --help"
+    match error:
+        case click.MissingParameter():
+            code = "MissingParameter"
+        case click.NoSuchOption(possibilities=possibilities):
+            code = "UnknownParameter"
+            if possibilities:
+                hint = f"did you mean {' or '.join(possibilities)}?"
+            return UsageError(f"no such option: {error.option_name}", hint=hint, code=code)
+        case _:
+            code = _code_of(error)
+            hint = getattr(error, "hint", hint)
+    message = error.format_message().rstrip(".").replace("\n", " ")
+    return UsageError(message, hint=hint, code=code)
+
+
+def _code_of(error: click.UsageError) -> str:
+    from amictl.cli.lazy_group import UnknownCommandError
+
+    return "InvalidAction" if isinstance(error, UnknownCommandError) else UsageError.code
+
+
+def close_standard_output() -> None:
+    """After a failed write: what is still in Python's buffer must not fail again at the end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,130 @@
+"""The options that every command takes, before or after its name, and their environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from amictl.errors import UsageError
+
+if TYPE_CHECKING:
+    from jmespath.parser import ParsedResult
+
+OUTPUT_FORMATS = ("json", "table", "text", "yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """What was given for all commands; None where nothing was.
+
+    `output` is one of OUTPUT_FORMATS, `progress` auto, json or none, `color` on, off or auto.
+    """
+
+    region: str | None = None
+    store: Path | None = None
+    output: str | None = None
+    query: "ParsedResult | None" = None
+    quiet: bool | None = None
+    debug: bool | None = None
+    progress: str | None = None
+    no_progress: bool | None = None
+    color: str | None = None
+
+    def updated(self, given: Mapping[str, Any]) -> "GlobalOptions":
+        """With the members of `given` that are not None; raises UsageError if two contradict."""
+        result = replace(
+            self, **{name: value for name, value in given.items() if value is not None}
+        )
+        if result.region is not None and result.store is not None:
+            raise UsageError(
+                "--region and --store name two places", code="InvalidParameterCombination"
+            )
+        return result
+
+    def with_environment(self, environment: Mapping[str, str]) -> "GlobalOptions":
+        """Fill in what the command line left open. Raises UsageError for an unknown output."""
+        result = self
+        if self.region is None and self.store is None:
+            if directory := environment.get("AMICTL_STORE"):
+                result = replace(result, store=Path(directory))
+            else:
+                result = replace(result, region=environment.get("AMICTL_REGION") or None)
+        if self.output is None and (output := environment.get("AMICTL_OUTPUT")):
+            result = replace(result, output=_output_format(output))
+        if self.color is None and environment.get("NO_COLOR"):
+            result = replace(result, color="off")
+        return result
+
+
+GLOBAL_NAMES = frozenset(field.name for field in fields(GlobalOptions))
+
+
+class GlobalOption(click.Option):
+    """One of the options that every command has; help lists them apart from a command's own."""
+
+
+class QueryType(click.ParamType["ParsedResult"]):
+    """A JMESPath expression, compiled before anything is done."""
+
+    name = "jmespath"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "ParsedResult":
+        import jmespath
+
+        try:
+            return jmespath.compile(value)
+        except (jmespath.exceptions.JMESPathError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(f"bad value for --query {value}: {reason}") from error
+
+
+def global_options() -> list[GlobalOption]:
+    """Fresh click parameters, for a group or a command."""
+    return [
+        _option("--region", metavar="NAME", help="Work in the region of this name."),
+        _option(
+            "--store",
+            metavar="DIR",
+            type=click.Path(path_type=Path),
+            help="Work in this directory as a region without a name.",
+        ),
+        _option(
+            "--output",
+            type=click.Choice(OUTPUT_FORMATS),
+            help="Form of the result; without it, a table on a terminal and JSON elsewhere.",
+        ),
+        _option(
+            "--query",
+            metavar="JMESPATH",
+            type=QueryType(),
+            help="Show only what this JMESPath expression selects from the result.",
+        ),
+        _option("--quiet", is_flag=True, help="Print identifiers only, and no notes or progress."),
+        _option("--debug", is_flag=True, help="Show where in the program an error arose."),
+        _option(
+            "--progress",
+            type=click.Choice(("auto", "json", "none")),
+            help="auto: a bar when standard error is a terminal; json: lines of JSON on it.",
+        ),
+        _option("--no-progress", is_flag=True, help="The same as --progress none."),
+        _option(
+            "--color",
+            type=click.Choice(("on", "off", "auto")),
+            help="Colour in tables and in progress.",
+        ),
+    ]
+
+
+def _option(name: str, **attributes: Any) -> GlobalOption:
+    return GlobalOption([name], default=None, **attributes)
+
+
+def _output_format(text: str) -> str:
+    if text not in OUTPUT_FORMATS:
+        choices = ", ".join(OUTPUT_FORMATS)
+        raise UsageError(f"AMICTL_OUTPUT is {text!r}", hint=f"it can be one of {choices}")
+    return text

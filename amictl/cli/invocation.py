@@ -1,0 +1,95 @@
+"""One run of a command: what was asked for all commands, and what the action needs from outside."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from amictl.cli.global_options import GlobalOptions
+from amictl.errors import AmictlError
+
+if TYPE_CHECKING:
+    from amictl.cli.progress_display import Display
+    from amictl.model.surroundings import Surroundings
+    from amictl.store.store import Store
+
+
+@dataclass(slots=True)
+class Invocation:
+    """Closed by the command when the action is over, so that no progress is drawn after it.
+
+    `arguments` is the command line without the program's name; `sentence` words an error for the
+    command, and is None until a command was recognised.
+    """
+
+    arguments: tuple[str, ...] = ()
+    given: GlobalOptions = field(default_factory=GlobalOptions)
+    sentence: Callable[[AmictlError], str] | None = None
+    _display: "Display | None" = None
+
+    @property
+    def options(self) -> GlobalOptions:
+        """The command line and, where it is silent, the environment."""
+        return self.given.with_environment(os.environ)
+
+    @property
+    def output(self) -> str:
+        """The form of the result: as asked for, else a table on a terminal and JSON elsewhere."""
+        return self.options.output or ("table" if is_terminal(sys.stdout) else "json")
+
+    @property
+    def display(self) -> "Display":
+        """Where progress and notes go."""
+        if self._display is None:
+            from amictl.cli.progress_display import display_for
+
+            self._display = display_for(self.options, is_terminal(sys.stderr))
+        return self._display
+
+    @property
+    def surroundings(self) -> "Surroundings":
+        """The clock, random bytes and the progress display."""
+        from datetime import UTC, datetime
+
+        from amictl.model.surroundings import Surroundings
+
+        return Surroundings(lambda: datetime.now(UTC), os.urandom, self.display)
+
+    def open_store(self) -> "Store":
+        """The region's store, for reading. Raises RegionNotFoundError."""
+        from amictl.cli import regions
+
+        return regions.open_store(self.options, os.environ)
+
+    def open_store_for_writing(self) -> "Store":
+        """The region's store; the first write makes the region `local` and a directory's store."""
+        from amictl.cli import regions
+
+        return regions.open_or_create_store(self.options, os.environ, self.surroundings)
+
+    @property
+    def on_secured(self) -> Callable[[dict[str, Any]], None]:
+        """Tells whoever waits that the disk may change from now on."""
+        from amictl.cli import detaching
+
+        return detaching.announcer(self.display, os.environ)
+
+    def detached(self) -> dict[str, Any] | None:
+        """The result of a detached worker, which holds the moment; None if we are the worker."""
+        from amictl.cli import detaching
+
+        if detaching.is_worker(os.environ):
+            return None
+        return detaching.run_detached(self.arguments, os.environ)
+
+    def close(self) -> None:
+        """Stop drawing."""
+        if self._display is not None:
+            self._display.close()
+            self._display = None
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a person reads this stream; a closed one (None) has no reader."""
+    return stream is not None and stream.isatty()

@@ -1,0 +1,77 @@
+"""What amictl(1) says beyond the command tree: environment, files, exit status, forms of values.
+
+A text is paragraphs separated by empty lines; a table is pairs of a term and its explanation.
+"""
+
+DESCRIPTION = """
+amictl keeps raw disk images as deduplicated, compressed, incremental snapshots, and registers
+them as machine images. Its operations, fields, states, defaults and errors are those of Amazon
+EC2, on your own disks: an image names the devices of a machine, and each device a snapshot; a
+snapshot is the content of one volume at one moment, and never changes.
+
+Everything is kept in a region: a store in a directory. Without --region or --store it is the
+region `local`, which the first command that stores something makes under the user's data folder.
+"""
+
+VALUES = """
+Global options may stand before or after the name of the command. The beginning of an option's
+name is enough if no other option begins with it.
+
+An option that takes several values, like --image-ids, is followed by all of them, separated by
+spaces. Words belong to it as long as they have the form of its values; the first other word, and
+every word after --, is an argument of the command.
+
+Structured values are written as Key=value pairs with commas between them: [a,b] is a list,
+{K=v,L=w} a structure in a structure, and quotes inside keep commas and spaces. Instead, JSON or
+file://PATH, the name of a file that holds either, may be given.
+"""
+
+RESULTS = """
+The result goes to standard output, everything else to standard error. An operation whose result
+is empty prints nothing. Facts that EC2 has no field for are in the member Amictl.
+
+Notes, such as when the disk of a machine may change again, and a progress bar are shown when
+standard error is a terminal. With --progress json they are lines of JSON, whose member
+message_type is status or note. Sizes there are in bytes.
+"""
+
+ENVIRONMENT = (
+    ("AMICTL_REGION", "The region, if neither --region nor --store is given."),
+    ("AMICTL_STORE", "The directory, if neither is given; it wins over AMICTL_REGION."),
+    ("AMICTL_OUTPUT", "The form of the result, if --output is not given."),
+    ("AMICTL_CONFIG", "The configuration file."),
+    ("NO_COLOR", "If it is not empty, nothing is coloured."),
+)
+
+FILES = (
+    (
+        "$XDG_CONFIG_HOME/amictl/config.toml",
+        "Names of regions: a section [regions.NAME] with the key directory for each."
+        " Without XDG_CONFIG_HOME it is under ~/.config.",
+    ),
+    (
+        "$XDG_DATA_HOME/amictl/local",
+        "The region local, unless config.toml says otherwise."
+        " Without XDG_DATA_HOME it is under ~/.local/share.",
+    ),
+)
+
+EXIT_STATUS = (
+    ("0", "It is done."),
+    ("1", "amictl has a bug: please report what it says with --debug."),
+    ("2", "The command line, or a value on it or in the configuration, is wrong."),
+    ("3", "A check ran to its end and found faults."),
+    ("10", "An image, snapshot, volume, region or file does not exist."),
+    ("11", "Somebody else is at work on it, or the time to wait ran out: try again later."),
+    ("12", "A key that is needed is not available."),
+    ("13", "Stored data is damaged."),
+    ("14", "The state of something does not allow it, a name is taken, or a wait is in vain."),
+    ("15", "amictl does not do this: an option or operation of EC2 without meaning here,"
+     " or a store made by a newer version."),
+    ("16", "A disk, the network or a permission prevented it."),
+    ("17", "With --dry-run: it would be done."),
+    ("130", "SIGINT stopped it."),
+    ("143", "SIGTERM stopped it."),
+)  # fmt: skip
+
+SEE_ALSO = ("amictl-store(5)",)

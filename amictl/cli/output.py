@@ -1,0 +1,98 @@
+"""Writes a result to standard output: JSON, YAML, tab-separated text, a table, or ids alone."""
+
+import errno
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from amictl.cli.failures import ReaderGoneError, ResultNotShownError, close_standard_output
+from amictl.cli.invocation import Invocation
+from amictl.errors import UsageError
+
+if TYPE_CHECKING:
+    from amictl.cli.command import Presentation
+
+
+def show(invocation: Invocation, presentation: "Presentation", result: dict[str, Any]) -> None:
+    """Write the result once, whole. Raises ResultNotShownError, which names what was made."""
+    text = rendered(invocation, presentation, result)
+    try:
+        _write(text)
+    except BrokenPipeError:
+        close_standard_output()
+        raise ReaderGoneError("standard output was closed") from None
+    except OSError as error:
+        close_standard_output()
+        raise ResultNotShownError(
+            f"cannot write the result to standard output: {error.strerror}",
+            hint=_made(presentation, result),
+        ) from error
+
+
+def rendered(invocation: Invocation, presentation: "Presentation", result: dict[str, Any]) -> str:
+    """The text of a result; empty for an empty one."""
+    query = invocation.options.query
+    if not result:
+        return ""
+    if invocation.options.quiet and query is None:
+        return "".join(f"{name}\n" for name in identifiers(result, presentation.identifier))
+    value: Any = result if query is None else _selected(invocation, presentation, result)
+    match invocation.output:
+        case "text":
+            from amictl.cli.text_output import text_of
+
+            return text_of(value)
+        case "yaml":
+            import yaml
+
+            return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        case "table":
+            from amictl.cli.table_output import table_of
+
+            columns = presentation.columns if query is None else ()
+            return table_of(value, invocation, columns)
+        case _:
+            return json.dumps(value, indent=4, ensure_ascii=False) + "\n"
+
+
+def identifiers(result: dict[str, Any], name: str | None) -> Iterator[str]:
+    """The member `name` of the result, or of each item of its lists."""
+    if name is None:
+        return
+    if name in result:
+        yield str(result[name])
+        return
+    for member in result.values():
+        if isinstance(member, list):
+            yield from (str(item[name]) for item in member if name in item)
+
+
+def _selected(invocation: Invocation, presentation: "Presentation", result: dict[str, Any]) -> Any:
+    import jmespath
+
+    query = invocation.options.query
+    assert query is not None
+    try:
+        return query.search(result)
+    except jmespath.exceptions.JMESPathError as error:
+        raise UsageError(
+            f"bad value for --query: {error}", hint=_made(presentation, result)
+        ) from error
+
+
+def _made(presentation: "Presentation", result: dict[str, Any]) -> str | None:
+    """What exists now although its result is not shown."""
+    made = result.get(presentation.identifier or "")
+    return f"it was done all the same: {made}" if made else None
+
+
+def _write(text: str) -> None:
+    """Write UTF-8; a byte that was no text in a file name stays visible as an escape."""
+    if not text:
+        return
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,59 @@
+"""Which region a command works in, and where its store is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amictl.cli.global_options import GlobalOptions
+
+if TYPE_CHECKING:
+    from amictl.model.surroundings import Surroundings
+    from amictl.store.store import Store
+
+
+def config_path(environment: Mapping[str, str]) -> Path:
+    """The file that names regions: AMICTL_CONFIG, or the user's."""
+    if path := environment.get("AMICTL_CONFIG"):
+        return Path(path)
+    import platformdirs
+
+    return platformdirs.user_config_path("amictl") / "config.toml"
+
+
+def default_directory() -> Path:
+    """Where the region `local` is unless the configuration says otherwise."""
+    import platformdirs
+
+    from amictl.actions.regions import DEFAULT_REGION
+
+    return platformdirs.user_data_path("amictl") / DEFAULT_REGION
+
+
+def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store":
+    """The store to read. Raises RegionNotFoundError."""
+    from amictl.store import opening
+
+    return opening.open_store(_directory(options, environment))
+
+
+def open_or_create_store(
+    options: GlobalOptions, environment: Mapping[str, str], surroundings: "Surroundings"
+) -> "Store":
+    """The store to write to. The one of a configured region must be there: a disk that is not
+    mounted must not be taken for a new region. A directory of --store and the default are made.
+    """
+    from amictl.actions import regions
+
+    directory = _directory(options, environment)
+    if options.store is None and directory != default_directory():
+        return open_store(options, environment)
+    return regions.open_or_create(directory, surroundings)
+
+
+def _directory(options: GlobalOptions, environment: Mapping[str, str]) -> Path:
+    from amictl.actions import regions
+
+    if options.store is not None:
+        return options.store
+    name = options.region or regions.DEFAULT_REGION
+    return regions.find_region(config_path(environment), name, default_directory()).directory

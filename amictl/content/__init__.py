@@ -1,0 +1,1 @@
+"""How a volume's bytes are cut, named and packed: bytes in, bytes out."""

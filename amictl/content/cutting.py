@@ -1,0 +1,176 @@
+"""How a segment is cut into chunks and runs of zeros, by its content. amictl-store(5), CUTTING.
+
+A sector that begins a chunk is recognised by a hash of all its 512 bytes: file systems place data
+on sector borders, so no rolling hash is needed, and many database pages share their first bytes.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+SECTOR_SIZE = 512
+PAGE_SIZE = 4096
+CHUNK_SIZE_MIN = 4096
+
+_SECTOR_WORDS = SECTOR_SIZE // 8
+_FINISH = np.uint64(0x9FB21C651E98DF25)
+_SHIFT_A, _SHIFT_B = np.uint64(32), np.uint64(35)
+CONSTANTS = (
+    0x0246DF46FE14D49F,
+    0x3A7E0877A5055CAD,
+    0x9BFAC681B026CFE3,
+    0x84E2EA42E818B095,
+    0xCADB5ACBE949B31B,
+    0xEA1F92775A60F461,
+    0x28BA624CADC1E5DB,
+    0x1B76B1E93FC5E915,
+    0x3C7AFFA39D650B73,
+    0xAE8E7CF3E0B708B3,
+    0x193A5E9CDA14737B,
+    0x9FB0C3F3EF3619B1,
+    0xB237D98244943159,
+    0x820AA61943A38049,
+    0x9346E552917823E7,
+    0xADA4F09618C610AD,
+    0xD3ABBE6C43E8B2E7,
+    0xBD25FE2DBBDFE0AD,
+    0xF744335DCBD18329,
+    0x2EB8DB3520A0A559,
+    0x6606F12D9B66F44B,
+    0x9683CD987BBBE797,
+    0x330D009AAE8EED97,
+    0x244334CB2F54464B,
+    0xA174E45CCEFEF053,
+    0xA19EA5280CFDFE01,
+    0x344FEEFE4FEACDD3,
+    0x724040AE48C86F09,
+    0x9524CC1482B17A13,
+    0xCA08E5C012FCB89F,
+    0x164C7B7322ADA665,
+    0xF9E7306644818C8D,
+    0xCD6696E244804EE9,
+    0x8312EE99C335969D,
+    0xCEF75BC1591D4F63,
+    0x2B37DB7EB9C03453,
+    0x0A8A33B35D7632BB,
+    0x619E97A758835A23,
+    0x920CEC6D5C35E561,
+    0x38DB3BB296D57017,
+    0xC1602F08BC13FACB,
+    0xFCA8DCBBA2421DE5,
+    0x0243F78A0347F531,
+    0xACA1240D13AAFEF5,
+    0xDFE8C3027F99AA85,
+    0x4FB7EA663A26F137,
+    0xCD9F37E7E578828B,
+    0x0CCEA6CF2FAE69C7,
+    0x3312AA986AF17B1B,
+    0x9D2751BC2A13966D,
+    0xB23A04BF291D9A81,
+    0x3774EEB0BDF37067,
+    0x3D30D5F469A8279D,
+    0x1559DFA7647715F1,
+    0x766648CFDAEABD7D,
+    0xEEDFB5A81E16E8F7,
+    0x7304C266828ACB17,
+    0x8E5F394B096FAFDB,
+    0xE2BF6E8F811A9D8B,
+    0xA80F7B5602636DEB,
+    0xBAC6EE7ED34368C7,
+    0x501BCD4871D72741,
+    0xD7F26123BEEBD2BB,
+    0x00FF99AEECE11CD5,
+)
+_CONSTANTS = np.array(CONSTANTS, dtype=np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a segment, in bytes from the segment's start."""
+
+    start: int
+    stop: int
+    is_zero: bool
+
+
+@cache
+def candidate_bits(average_size: int) -> int:
+    """How many low bits of a sector's hash are zero where a chunk may begin: 5, 6 or 7."""
+    return {16_384: 5, 32_768: 6, 65_536: 7}[average_size]
+
+
+def sector_hashes(data: memoryview) -> "npt.NDArray[np.uint64]":
+    """One hash for each whole sector of `data`; zero for a sector of zeros."""
+    words = np.frombuffer(data, dtype="<u8", count=len(data) // SECTOR_SIZE * _SECTOR_WORDS)
+    hashes = np.einsum("ij,j->i", words.reshape(-1, _SECTOR_WORDS), _CONSTANTS)
+    hashes ^= hashes >> _SHIFT_A
+    hashes *= _FINISH
+    hashes ^= hashes >> _SHIFT_B
+    return np.asarray(hashes, dtype=np.uint64)
+
+
+def candidates(data: memoryview, average_size: int) -> list[int]:
+    """Ascending offsets of the sectors where a chunk may begin."""
+    hashes = sector_hashes(data)
+    mask = np.uint64((1 << candidate_bits(average_size)) - 1)
+    chosen = np.flatnonzero((hashes & mask) == 0)
+    # A sector of zeros hashes to zero; a hash of zero from other bytes is one in 2^64 and looked at.
+    zero = chosen[hashes[chosen] == 0]
+    if len(zero):
+        words = np.frombuffer(data, dtype="<u8", count=len(hashes) * _SECTOR_WORDS).reshape(
+            -1, _SECTOR_WORDS
+        )
+        empty = zero[~words[zero].any(axis=1)]
+        chosen = np.setdiff1d(chosen, empty, assume_unique=True)
+    return (chosen * SECTOR_SIZE).tolist()
+
+
+def data_stretches(data: memoryview) -> list[tuple[int, int]]:
+    """Start and stop of each maximal stretch of pages that are not all zero."""
+    whole = len(data) // PAGE_SIZE
+    words = np.frombuffer(data, dtype="<u8", count=whole * (PAGE_SIZE // 8)).reshape(
+        whole, PAGE_SIZE // 8
+    )
+    filled = np.zeros(whole + 3, dtype=np.int8)
+    filled[1 : whole + 1] = np.bitwise_or.reduce(words, axis=1) != 0
+    tail = data[whole * PAGE_SIZE :]
+    filled[whole + 1] = bool(len(tail)) and bytes(tail) != bytes(len(tail))
+    edges = np.flatnonzero(np.diff(filled)) * PAGE_SIZE
+    bounds = [min(edge, len(data)) for edge in edges.tolist()]
+    return list(zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def cut(data: memoryview, average_size: int) -> list[Piece]:
+    """Cut one segment: pieces in order, without gaps, chunks and runs of zeros."""
+    pieces: list[Piece] = []
+    position = 0
+    stretches = data_stretches(data)
+    starts = candidates(data, average_size) if stretches else []
+    size_max = 1024 << candidate_bits(average_size)
+    for start, stop in stretches:
+        if start > position:
+            pieces.append(Piece(position, start, is_zero=True))
+        _cut_stretch(pieces, start, stop, starts, size_max)
+        position = stop
+    if position < len(data):
+        pieces.append(Piece(position, len(data), is_zero=True))
+    return pieces
+
+
+def _cut_stretch(
+    pieces: list[Piece], start: int, stop: int, starts: list[int], size_max: int
+) -> None:
+    index = bisect_left(starts, start + CHUNK_SIZE_MIN)
+    while start < stop:
+        while index < len(starts) and starts[index] < start + CHUNK_SIZE_MIN:
+            index += 1
+        following = starts[index] if index < len(starts) else stop
+        end = min(following, start + size_max, stop)
+        pieces.append(Piece(start, end, is_zero=False))
+        start = end

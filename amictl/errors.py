@@ -1,0 +1,183 @@
+"""Every error that amictl raises on purpose, with its code and exit status.
+
+    AmictlError
+    ├── UsageError              2   the command line, or a value on it, is wrong
+    │   └── ImageNameMalformedError, BlockDeviceMappingError, MalformedIdError
+    ├── NotFoundError          10   no such image, snapshot, volume, region or file
+    ├── BusyError              11   somebody else holds it, or a wait ran out
+    ├── KeyUnavailableError    12   the key is missing or does not fit
+    ├── CorruptStoreError      13   stored bytes are not what was written
+    ├── ConflictError          14   wrong state, or the name is taken
+    ├── UnsupportedError       15   a newer format, or an operation without meaning here
+    ├── StorageError           16   the disk, the network or a permission said no
+    └── DryRunError            17   the request would have succeeded
+
+`code` is EC2's word where EC2 has one; neither it nor `exit_code` ever changes its meaning.
+The exit codes are explained in amictl(1).
+"""
+
+
+class AmictlError(Exception):
+    """Base of all errors with a message for people: what, where, and what to do next."""
+
+    code = "InternalError"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+
+class UsageError(AmictlError):
+    """A parameter is missing, malformed or does not go with another."""
+
+    code = "InvalidParameterValue"
+    exit_code = 2
+
+
+class MalformedIdError(UsageError):
+    """An identifier has the wrong form; raised with EC2's `…ID.Malformed` code."""
+
+    code = "InvalidParameterValue"
+
+
+class ImageNameMalformedError(UsageError):
+    """An image name has a wrong length or a character that EC2 does not allow."""
+
+    code = "InvalidAMIName.Malformed"
+
+
+class BlockDeviceMappingError(UsageError):
+    """A block device mapping cannot be honoured."""
+
+    code = "InvalidBlockDeviceMapping"
+
+
+class NotFoundError(AmictlError):
+    """The thing that was named does not exist here."""
+
+    code = "ResourceNotFound"
+    exit_code = 10
+
+
+class ImageNotFoundError(NotFoundError):
+    """No image has this id in this region."""
+
+    code = "InvalidAMIID.NotFound"
+
+
+class SnapshotNotFoundError(NotFoundError):
+    """No snapshot has this id in this region."""
+
+    code = "InvalidSnapshot.NotFound"
+
+
+class VolumeNotFoundError(NotFoundError):
+    """No snapshot of this volume is in this region."""
+
+    code = "InvalidVolume.NotFound"
+
+
+class RegionNotFoundError(NotFoundError):
+    """No region has this name, or its directory holds no store."""
+
+    code = "InvalidRegion"
+
+
+class BusyError(AmictlError):
+    """Somebody else holds a lock, or a wait ran out."""
+
+    code = "Unavailable"
+    exit_code = 11
+
+
+class KeyUnavailableError(AmictlError):
+    """A key is needed that is not here."""
+
+    code = "CustomerKeyHasBeenRevoked"
+    exit_code = 12
+
+
+class CorruptStoreError(AmictlError):
+    """Stored bytes are not what amictl wrote: torn, swapped, truncated, foreign or missing."""
+
+    code = "CorruptStore"
+    exit_code = 13
+
+
+class ObjectMissingError(CorruptStoreError):
+    """A file that the store needs is not there."""
+
+
+class ConflictError(AmictlError):
+    """The state of the thing does not allow this."""
+
+    code = "IncorrectState"
+    exit_code = 14
+
+
+class ImageNameDuplicateError(ConflictError):
+    """Another image of this region has the name."""
+
+    code = "InvalidAMIName.Duplicate"
+
+
+class SourceInUseError(ConflictError):
+    """The disk is open for writing somewhere, so its content is not at rest."""
+
+    code = "IncorrectInstanceState"
+
+
+class SourceChangedError(ConflictError):
+    """The disk was written to while it was read; the snapshot cannot be completed."""
+
+    code = "IncorrectInstanceState"
+
+
+class WaiterError(ConflictError):
+    """A waiter saw a state that can never become the one waited for."""
+
+    code = "WaiterFailed"
+
+
+class UnsupportedError(AmictlError):
+    """A newer format, an unknown feature, or an operation that has no meaning here."""
+
+    code = "UnsupportedOperation"
+    exit_code = 15
+
+
+class StorageError(AmictlError):
+    """The disk, the network or a permission said no; the message names the path."""
+
+    code = "StorageError"
+    exit_code = 16
+
+    @classmethod
+    def from_os_error(cls, error: OSError, doing: str) -> "StorageError":
+        """Name what was being done and what the system answered."""
+        place = f" {error.filename!r}" if error.filename else ""
+        return cls(f"cannot {doing}{place}: {error.strerror or error}")
+
+
+class DryRunError(AmictlError):
+    """Everything was checked; without --dry-run it would be done."""
+
+    code = "DryRunOperation"
+    exit_code = 17
+
+
+class InterruptedBySignalError(AmictlError):
+    """SIGINT or SIGTERM arrived; work in hand was dropped, what was durable stays."""
+
+    code = "Interrupted"
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(
+            f"stopped by signal {signal_number}",
+            hint="run the command again; it goes on from what is stored",
+        )
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,21 @@
+"""What the binary formats share: checksums and the refusal of bytes that nobody wrote."""
+
+import xxhash
+
+from amictl.errors import CorruptStoreError
+
+Buffer = bytes | bytearray | memoryview
+
+CHECKSUM_SIZE = 8
+PLAIN_DOMAIN = bytes(16)
+
+
+def checksum(data: Buffer) -> bytes:
+    """XXH3-64 as 8 little-endian bytes; finds damage, never names content."""
+    return xxhash.xxh3_64_intdigest(data).to_bytes(8, "little")
+
+
+def refuse(condition: bool, what: str) -> None:
+    """Raises CorruptStoreError, with `what` as the reason, when the condition holds."""
+    if condition:
+        raise CorruptStoreError(what)

@@ -1,0 +1,92 @@
+"""Packs: files of frames, or of nodes. amictl-store(5), PACKS."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from amictl.formats.framing import Buffer, refuse
+
+HEADER_MAGIC = b"AMIPACK1"
+FOOTER_MAGIC = b"AMIFOOT1"
+END_MAGIC = b"AMIPEND1"
+PACK_SIZE_MAX = 2**32 - 1
+
+_HEADER = struct.Struct("<8sB7s16s")
+HEADER_SIZE = _HEADER.size
+_FOOTER_HEAD = struct.Struct("<8sII")
+_TAIL = struct.Struct("<32sII8s")
+TAIL_SIZE = _TAIL.size
+
+
+class PackKind(IntEnum):
+    """What a pack holds."""
+
+    FRAMES = 0
+    NODES = 1
+
+
+PACK_KINDS = frozenset(PackKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where one frame or node stands in its pack, in bytes."""
+
+    offset: int
+    length: int
+
+
+def encode_header(kind: PackKind, pack_id: bytes) -> bytes:
+    """The first 32 bytes of a pack."""
+    return _HEADER.pack(HEADER_MAGIC, kind, bytes(7), pack_id)
+
+
+def decode_header(data: Buffer) -> tuple[PackKind, bytes]:
+    """Kind and id. Raises CorruptStoreError."""
+    refuse(len(data) < HEADER_SIZE, "the pack is truncated")
+    magic, kind, zeros, pack_id = _HEADER.unpack_from(data)
+    refuse(magic != HEADER_MAGIC, "the file is not a pack")
+    refuse(kind not in PACK_KINDS or zeros != bytes(7), "the pack is of an unknown kind")
+    return PackKind(kind), pack_id
+
+
+def encode_entries(entries: Sequence[Entry]) -> bytes:
+    """The footer up to its digest: magic, counts, entries, no parity."""
+    numbers = [number for entry in entries for number in (entry.offset, entry.length)]
+    return _FOOTER_HEAD.pack(FOOTER_MAGIC, len(entries), 0) + struct.pack(
+        f"<{len(numbers)}I", *numbers
+    )
+
+
+def encode_tail(digest: bytes, entries_length: int) -> bytes:
+    """The last 48 bytes; `digest` is the BLAKE3 of all bytes before them."""
+    return _TAIL.pack(digest, entries_length + TAIL_SIZE, 0, END_MAGIC)
+
+
+def decode_tail(data: Buffer) -> tuple[bytes, int]:
+    """Digest, and length of the footer, from the last 48 bytes. Raises CorruptStoreError."""
+    refuse(len(data) != TAIL_SIZE, "the pack is truncated")
+    digest, footer_length, zero, magic = _TAIL.unpack(data)
+    refuse(magic != END_MAGIC or zero != 0, "the pack does not end with its footer")
+    refuse(footer_length < _FOOTER_HEAD.size + TAIL_SIZE, "the pack's footer is too short")
+    return digest, footer_length
+
+
+def decode_entries(footer: Buffer, pack_length: int) -> tuple[Entry, ...]:
+    """The entries from the whole footer, tail included. Raises CorruptStoreError unless they fill the pack."""
+    magic, count, parity = _FOOTER_HEAD.unpack_from(footer)
+    refuse(magic != FOOTER_MAGIC, "the pack's footer does not begin with its magic")
+    refuse(parity != 0, "the pack has parity, which version 1 reserves")
+    refuse(
+        len(footer) != _FOOTER_HEAD.size + 8 * count + TAIL_SIZE,
+        "the pack's footer has a wrong length",
+    )
+    numbers = struct.unpack_from(f"<{2 * count}I", footer, _FOOTER_HEAD.size)
+    entries = tuple(Entry(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
+    position = HEADER_SIZE
+    for entry in entries:
+        refuse(entry.offset != position or entry.length == 0, "the pack's entries leave a gap")
+        position += entry.length
+    refuse(position != pack_length - len(footer), "the pack's entries do not fill it")
+    return entries

@@ -1,0 +1,114 @@
+"""Records as canonical JSON (RFC 8785) with a final newline. amictl-store(5), RECORDS."""
+
+import dataclasses
+import json
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from amictl.errors import CorruptStoreError, UnsupportedError
+from amictl.model.records import (
+    FORMAT_VERSION,
+    Attributes,
+    CheckLog,
+    DamageList,
+    Epoch,
+    ImageCore,
+    ImageName,
+    PendingImage,
+    PendingSnapshot,
+    SnapshotCore,
+    StoreConfig,
+    VolumeRecord,
+)
+
+SIZE_MAX = 64 * 1024 * 1024
+
+Record = TypeVar("Record")
+
+_FORMATS: dict[type, str] = {
+    StoreConfig: "amictl-store",
+    SnapshotCore: "amictl-snapshot",
+    ImageCore: "amictl-image",
+    Attributes: "amictl-attributes",
+    PendingSnapshot: "amictl-pending-snapshot",
+    PendingImage: "amictl-pending-image",
+    ImageName: "amictl-image-name",
+    VolumeRecord: "amictl-volume",
+    DamageList: "amictl-damage",
+    CheckLog: "amictl-checks",
+    Epoch: "amictl-epoch",
+}
+
+
+def encode(record: Any) -> bytes:
+    """The document of a record. Equal records give equal bytes."""
+    document = _to_document(record)
+    document["format"] = _FORMATS[type(record)]
+    document["version"] = FORMAT_VERSION
+    return canonical_json(document) + b"\n"
+
+
+def decode(data: bytes, kind: type[Record], place: str) -> Record:
+    """Raises CorruptStoreError, naming `place`, unless `encode` could have written `data`.
+
+    A document of a newer version raises UnsupportedError.
+    """
+    if len(data) > SIZE_MAX:
+        raise CorruptStoreError(f"{place} is too large for a record")
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise CorruptStoreError(f"{place} is not a JSON document: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != _FORMATS[kind]:
+        raise CorruptStoreError(f"{place} is not a record of format {_FORMATS[kind]}")
+    version = document.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT_VERSION:
+        raise UnsupportedError(
+            f"{place} has format version {version}; this amictl knows {FORMAT_VERSION}",
+            hint="use a newer amictl",
+        )
+    try:
+        record = msgspec.convert(_from_document(document), kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise CorruptStoreError(f"{place} is not a valid record: {error}") from error
+    if encode(record) != data:
+        raise CorruptStoreError(f"{place} is not in canonical form")
+    return record
+
+
+def canonical_json(value: Any) -> bytes:
+    """RFC 8785 for documents without floating-point numbers, whose keys are ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "strict"
+    )
+
+
+@cache
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+@cache
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
+
+
+def _to_document(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return {_pascal(field.name): _to_document(getattr(value, field.name)) for field in fields}
+    if isinstance(value, tuple):
+        return [_to_document(item) for item in value]
+    return value
+
+
+def _from_document(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            _snake(key): _from_document(item) for key, item in cast(dict[str, Any], value).items()
+        }
+    if isinstance(value, list):
+        return [_from_document(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""What things are: frozen dataclasses and their arithmetic; no I/O, no clock, no randomness."""

@@ -1,0 +1,34 @@
+"""Identifiers: a prefix and 17 hexadecimal digits, as EC2 writes them."""
+
+import re
+from collections.abc import Callable
+
+from amictl.errors import MalformedIdError
+
+_PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{17}}") for kind in ("ami", "snap", "vol")}
+_MALFORMED_CODES = {
+    "ami": "InvalidAMIID.Malformed",
+    "snap": "InvalidSnapshotID.Malformed",
+    "vol": "InvalidVolumeID.Malformed",
+}
+
+
+def new_id(kind: str, random_bytes: Callable[[int], bytes]) -> str:
+    """A fresh `ami-…`, `snap-…` or `vol-…`."""
+    return f"{kind}-{random_bytes(9).hex()[:17]}"
+
+
+def is_id(kind: str, text: str) -> bool:
+    """Whether `text` has the form of an identifier of this kind."""
+    return _PATTERNS[kind].fullmatch(text) is not None
+
+
+def require_id(kind: str, text: str) -> str:
+    """Return `text` if it has the right form. Raises MalformedIdError with EC2's code."""
+    if not is_id(kind, text):
+        raise MalformedIdError(
+            f'Invalid id: "{text}" (expecting "{kind}-...")',
+            hint=f"an id is {kind}- and 17 hexadecimal digits",
+            code=_MALFORMED_CODES[kind],
+        )
+    return text

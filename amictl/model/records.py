@@ -1,0 +1,224 @@
+"""The records of a region: what a snapshot and an image are. amictl-store(5), RECORDS.
+
+A core never changes once it exists; attributes do. Field names are those of the documents, in
+snake case.
+"""
+
+from dataclasses import dataclass
+
+from amictl.model.source import Freeze
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Words that stop a program which does not know them, by the kind of thing it wants to do."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+    check: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """What a store is, decided when it is made. Sizes in bytes, parity in per cent."""
+
+    store_id: str
+    owner_id: str
+    created: str
+    chunk_size: int
+    compression_level: int
+    hash: str
+    parity: int
+    features: Features
+
+    @property
+    def chunk_size_bytes(self) -> int:
+        return self.chunk_size
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How the volumes of a lineage are cut: id of the method, average chunk size in bytes."""
+
+    id: int
+    average: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file that a snapshot was taken from, as the file system described it at the moment.
+
+    `inode` and the times in nanoseconds are digits in strings, since JSON numbers cannot hold them.
+    """
+
+    path: str
+    device: int
+    inode: str
+    size_bytes: int
+    mtime_ns: str
+    ctime_ns: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotCore:
+    """A volume's content at one moment. Names and keys are hexadecimal; times ISO 8601 UTC."""
+
+    snapshot_id: str
+    volume_id: str
+    owner_id: str
+    size_bytes: int
+    root: str | None
+    height: int
+    cut: Cut
+    fingerprint_key: str
+    domain: str
+    hash: str
+    parent: str | None
+    start_time: str
+    completion_time: str
+    freeze: Freeze
+    source: Source
+    unchanged: bool
+    new_bytes: int
+    data_bytes: int
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One block device of an image: a snapshot, a new empty volume, or an ephemeral device."""
+
+    device_name: str
+    snapshot_id: str | None = None
+    volume_size: int | None = None  # GiB
+    delete_on_termination: bool = False
+    volume_type: str | None = None
+    iops: int | None = None
+    throughput: int | None = None
+    virtual_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCore:
+    """A registered machine image."""
+
+    image_id: str
+    name: str
+    owner_id: str
+    creation_date: str
+    architecture: str
+    boot_mode: str | None
+    platform: str | None
+    root_device_name: str
+    mappings: tuple[Mapping, ...]
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A key and a value of the user's."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What may change about a snapshot or an image; `tags` are sorted by key."""
+
+    id: str
+    generation: int
+    state: str
+    description: str
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSnapshot:
+    """A snapshot whose writer is at work, or died; `done` and `total` are bytes of the volume."""
+
+    snapshot_id: str
+    volume_id: str
+    owner_id: str
+    size_bytes: int
+    start_time: str
+    freeze: Freeze
+    path: str
+    description: str
+    tags: tuple[Tag, ...]
+    done: int = 0
+    total: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingImage:
+    """An image whose writer is at work, or died."""
+
+    image: ImageCore
+    description: str
+    tags: tuple[Tag, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """An image name that is taken, and by which image."""
+
+    name: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRecord:
+    """A volume: where its disk was last, and the newest completed snapshot of it."""
+
+    volume_id: str
+    path: str
+    snapshot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedFrame:
+    """A frame or node that is known not to be readable; a length of 0 means the whole pack."""
+
+    pack: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DamageList:
+    """All damage that checks have found and nobody has repaired."""
+
+    frames: tuple[DamagedFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackCheck:
+    """When a pack was last read whole and found intact; seconds since 1970."""
+
+    pack: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLog:
+    """When packs were last read whole."""
+
+    packs: tuple[PackCheck, ...] = ()
+
+
+def tags_from(pairs: dict[str, str]) -> tuple[Tag, ...]:
+    """Tags in the order of their keys."""
+    return tuple(Tag(key, pairs[key]) for key in sorted(pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Which of the two epoch locks writers hold."""
+
+    epoch: int

@@ -1,0 +1,1 @@
+"""Where objects live: a directory now, a bucket later, behind one small interface."""

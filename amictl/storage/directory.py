@@ -1,0 +1,219 @@
+"""A store in a local directory."""
+
+import fcntl
+import mmap
+import os
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
+from amictl.storage.disk import Disk, as_storage_error, read_exactly
+
+STAGING = "staging"
+REPLACE_LOCK = "locks/replace"
+_OPEN_FILES_MAX = 64
+
+
+class _OpenFile:
+    """A file open for reading; closed when the last thread that uses it lets it go."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def __del__(self) -> None:
+        if (descriptor := getattr(self, "descriptor", -1)) >= 0:
+            os.close(descriptor)
+
+
+class DirectoryUpload:
+    """A file in staging, until it gets its name."""
+
+    def __init__(self, disk: Disk, staged: Path, name: str) -> None:
+        self.name = name
+        self.size = 0
+        self.staged = staged
+        self._disk = disk
+        self._descriptor = -1
+        with _translated("create", staged):
+            self._descriptor = disk.create(staged)
+
+    def append(self, data: bytes) -> None:
+        with _translated("write", self.staged):
+            self._disk.write_at(self._descriptor, data, self.size)
+        self.size += len(data)
+
+    def seal(self) -> None:
+        with _translated("sync", self.staged):
+            self._disk.sync(self._descriptor)
+            self._close()
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._close()
+        with suppress(OSError):
+            self._disk.unlink(self.staged)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            self._disk.close(descriptor)
+
+
+class DirectoryStorage:
+    """Objects as files below `root`; see `storage.interface.Storage` for the contract.
+
+    Staged files have random names, so that writers never meet.
+    """
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        self.root = root
+        self.disk = disk or Disk()
+        self._open: OrderedDict[str, _OpenFile] = OrderedDict()
+        self._open_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the files that were kept open for reading."""
+        with self._open_lock:
+            self._open.clear()
+
+    def read(self, name: str) -> bytes:
+        with _reading(self.root / name):
+            return (self.root / name).read_bytes()
+
+    def read_into(self, name: str, offset: int, target: memoryview) -> None:
+        with _reading(self.root / name):
+            file = self._opened(name)
+            count = read_exactly(file.descriptor, target, offset)
+        if count != len(target):
+            raise CorruptStoreError(f"{name} ends before byte {offset + len(target)}")
+
+    def map(self, name: str) -> memoryview:
+        with _reading(self.root / name):
+            descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                if os.fstat(descriptor).st_size == 0:
+                    return memoryview(b"")
+                return memoryview(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ))
+            finally:
+                os.close(descriptor)
+
+    def size(self, name: str) -> int:
+        with _reading(self.root / name):
+            return (self.root / name).stat().st_size
+
+    def names(self, folder: str) -> Iterator[tuple[str, int]]:
+        with _reading(self.root / folder), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                yield f"{folder}/{entry.name}", entry.stat(follow_symlinks=False).st_size
+
+    def write(self, name: str, data: bytes) -> None:
+        upload = self._staged(name, data)
+        try:
+            self.publish([upload])
+        except BaseException:
+            upload.discard()
+            raise
+
+    def write_if_absent(self, name: str, data: bytes) -> bool:
+        upload = self._staged(name, data)
+        target = self.root / name
+        try:
+            with _translated("create", target):
+                self.disk.link(upload.staged, target)
+                self.disk.sync_directory(target.parent)
+        except StorageError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                return False
+            raise
+        finally:
+            upload.discard()
+        return True
+
+    def replace_if_unchanged(self, name: str, data: bytes, expected: bytes | None) -> bool:
+        with self.locked(REPLACE_LOCK):
+            try:
+                present: bytes | None = self.read(name)
+            except ObjectMissingError:
+                present = None
+            if present != expected:
+                return False
+            self.write(name, data)
+            return True
+
+    def delete(self, name: str) -> None:
+        path = self.root / name
+        with _translated("delete", path):
+            with suppress(FileNotFoundError):
+                self.disk.unlink(path)
+            self.disk.sync_directory(path.parent)
+
+    def begin(self, name: str) -> DirectoryUpload:
+        return DirectoryUpload(self.disk, self.root / STAGING / secrets.token_hex(12), name)
+
+    def publish(self, uploads: Sequence[DirectoryUpload]) -> None:
+        folders = set()
+        for upload in uploads:
+            target = self.root / upload.name
+            with _translated("rename", target):
+                self.disk.rename(upload.staged, target)
+            folders.add(target.parent)
+        for folder in sorted(folders):
+            with _translated("sync", folder):
+                self.disk.sync_directory(folder)
+
+    @contextmanager
+    def locked(self, name: str, *, shared: bool = False) -> Iterator[int]:
+        """Hold a kernel lock on a lock file of the store, waiting for it; yields its descriptor."""
+        path = self.root / name
+        with _translated("lock", path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _staged(self, name: str, data: bytes) -> DirectoryUpload:
+        upload = self.begin(name)
+        try:
+            upload.append(data)
+            upload.seal()
+        except BaseException:
+            upload.discard()
+            raise
+        return upload
+
+    def _opened(self, name: str) -> _OpenFile:
+        with self._open_lock:
+            file = self._open.get(name)
+            if file is None:
+                file = self._open[name] = _OpenFile(self.root / name)
+                if len(self._open) > _OPEN_FILES_MAX:
+                    self._open.popitem(last=False)
+            else:
+                self._open.move_to_end(name)
+            return file
+
+
+@contextmanager
+def _translated(doing: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise as_storage_error(error, doing, path) from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissingError(f"{path} is missing") from error
+    except OSError as error:
+        raise as_storage_error(error, "read", path) from error

@@ -1,0 +1,167 @@
+"""Snapshots, images, volumes and names: their records, and in which order they are written."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from amictl.errors import (
+    ConflictError,
+    CorruptStoreError,
+    ImageNotFoundError,
+    NotFoundError,
+    ObjectMissingError,
+    SnapshotNotFoundError,
+)
+from amictl.formats import records as record_format
+from amictl.model.records import Attributes, ImageCore, ImageName, SnapshotCore, VolumeRecord
+from amictl.store import layout, pending
+from amictl.store.store import Store
+
+Core = TypeVar("Core", SnapshotCore, ImageCore)
+
+
+def read_snapshot(store: Store, snapshot_id: str) -> SnapshotCore:
+    """Raises SnapshotNotFoundError if no completed snapshot has this id."""
+    try:
+        core = _read_core(store, snapshot_id, SnapshotCore)
+    except ObjectMissingError as error:
+        raise SnapshotNotFoundError(f"The snapshot '{snapshot_id}' does not exist.") from error
+    _require_own_id(core.snapshot_id, snapshot_id)
+    return core
+
+
+def read_image(store: Store, image_id: str) -> ImageCore:
+    """Raises ImageNotFoundError if no registered image has this id."""
+    try:
+        core = _read_core(store, image_id, ImageCore)
+    except ObjectMissingError as error:
+        raise ImageNotFoundError(f"The image id '[{image_id}]' does not exist") from error
+    _require_own_id(core.image_id, image_id)
+    return core
+
+
+def read_attributes(store: Store, record_id: str) -> Attributes:
+    """The attributes of a record that exists. Raises CorruptStoreError."""
+    place = layout.attributes(record_id)
+    attributes = record_format.decode(store.storage.read(place), Attributes, place)
+    if attributes.id != record_id:
+        raise CorruptStoreError(f"{place} is about {attributes.id}")
+    return attributes
+
+
+def snapshot_ids(store: Store) -> list[str]:
+    """Ids of all completed snapshots, in order."""
+    return sorted(_ids(store, "snapshots"))
+
+
+def image_ids(store: Store) -> list[str]:
+    """Ids of all registered images, in order."""
+    return sorted(_ids(store, "images"))
+
+
+def put_snapshot(store: Store, core: SnapshotCore, attributes: Attributes) -> None:
+    """Complete a snapshot: attributes, then the core that makes it exist. Durable when it returns."""
+    _put(store, core.snapshot_id, core, attributes)
+
+
+def put_image(store: Store, core: ImageCore, attributes: Attributes) -> None:
+    """Register an image: attributes, then the core that makes it exist. Durable when it returns."""
+    _put(store, core.image_id, core, attributes)
+
+
+def exists(store: Store, record_id: str) -> bool:
+    """Whether there is a completed record with this id."""
+    try:
+        store.storage.size(layout.core(record_id))
+    except ObjectMissingError:
+        return False
+    return True
+
+
+def reserve_name(store: Store, name: str, image_id: str) -> str | None:
+    """Take an image name; returns None, or the id of the image that has it.
+
+    A name whose image neither exists nor is being made is taken over.
+    """
+    place = layout.image_name(name)
+    wanted = record_format.encode(ImageName(name, image_id))
+    while not store.storage.write_if_absent(place, wanted):
+        try:
+            present = store.storage.read(place)
+        except ObjectMissingError:
+            continue
+        holder = record_format.decode(present, ImageName, place).image_id
+        if exists(store, holder) or pending.is_alive(store, holder):
+            return holder
+        if store.storage.replace_if_unchanged(place, wanted, present):
+            return None
+    return None
+
+
+def name_holder(store: Store, name: str) -> str | None:
+    """The image that has a name, or None; changes nothing."""
+    place = layout.image_name(name)
+    try:
+        holder = record_format.decode(store.storage.read(place), ImageName, place).image_id
+    except ObjectMissingError:
+        return None
+    return holder if exists(store, holder) or pending.is_alive(store, holder) else None
+
+
+def release_name(store: Store, name: str) -> None:
+    """Give a name back that was reserved for nothing."""
+    store.storage.delete(layout.image_name(name))
+
+
+def read_volume(store: Store, volume_id: str) -> VolumeRecord | None:
+    """What is known of a volume, or None."""
+    place = layout.volume(volume_id)
+    try:
+        return record_format.decode(store.storage.read(place), VolumeRecord, place)
+    except ObjectMissingError:
+        return None
+
+
+def put_volume(store: Store, volume: VolumeRecord) -> None:
+    """Remember the newest snapshot of a volume."""
+    store.storage.write(layout.volume(volume.volume_id), record_format.encode(volume))
+
+
+def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
+    """The newest completed snapshot of a volume, or None.
+
+    The volume's record says which; where that is gone, all snapshots are looked at.
+    """
+    volume = read_volume(store, volume_id)
+    if volume is None:
+        return None
+    try:
+        return read_snapshot(store, volume.snapshot_id)
+    except NotFoundError:
+        cores = [read_snapshot(store, snapshot_id) for snapshot_id in snapshot_ids(store)]
+        own = [core for core in cores if core.volume_id == volume_id]
+        return max(own, key=lambda core: core.start_time, default=None)
+
+
+def _put(
+    store: Store, record_id: str, core: SnapshotCore | ImageCore, attributes: Attributes
+) -> None:
+    store.storage.write(layout.attributes(record_id), record_format.encode(attributes))
+    if not store.storage.write_if_absent(layout.core(record_id), record_format.encode(core)):
+        raise ConflictError(f"{record_id} exists already")
+
+
+def _read_core(store: Store, record_id: str, kind: type[Core]) -> Core:
+    place = layout.core(record_id)
+    return record_format.decode(store.storage.read(place), kind, place)
+
+
+def _require_own_id(own: str, record_id: str) -> None:
+    if own != record_id:
+        raise CorruptStoreError(f"{layout.core(record_id)} is about {own}")
+
+
+def _ids(store: Store, folder: str) -> Iterator[str]:
+    for name, _ in store.storage.names(folder):
+        record_id = layout.core_id(name)
+        if record_id is not None:
+            yield record_id

@@ -1,0 +1,297 @@
+"""The parts of a check of a whole store; each adds to the faults, none repairs anything."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from amictl.errors import AmictlError, CorruptStoreError, ObjectMissingError, StorageError
+from amictl.formats import records as record_format
+from amictl.formats.current import PackRow
+from amictl.model.blockmap import Interior, Leaf, Name, child_span
+from amictl.model.records import (
+    CheckLog,
+    DamagedFrame,
+    DamageList,
+    ImageCore,
+    PackCheck,
+    SnapshotCore,
+)
+from amictl.model.surroundings import Surroundings
+from amictl.progress import Step
+from amictl.store import catalog, layout
+from amictl.store.index import ABSENT
+from amictl.store.inspection import PackChecker, PackFault, check_run, pack_entries
+from amictl.store.parallel import PerThread, in_order
+from amictl.store.recording import map_of
+from amictl.store.store import Store
+
+Ranges = tuple[tuple[int, int], ...]
+"""Damaged bytes below a node, as start and stop from where it begins."""
+
+
+class StoreCheck:
+    """One check. Call `outside`, perhaps `packs`, then `records` and `remember`."""
+
+    def __init__(self, store: Store, surroundings: Surroundings) -> None:
+        self.faults: list[dict[str, Any]] = []
+        self.damaged: list[dict[str, Any]] = []
+        self.pack_count = self.packs_read = self.bytes_read = 0
+        self.snapshot_count = self.image_count = self.node_count = self.garbage_bytes = 0
+        self._store = store
+        self._surroundings = surroundings
+        self._found: list[DamagedFrame] = []
+        self._sound: list[PackRow] = []
+        self._read: list[PackRow] = []
+        self._below: dict[Name, Ranges] = {}
+        self._read_all = False
+
+    def outside(self) -> None:
+        """CURRENT, runs, the outside of every pack, and files that do not belong here."""
+        try:
+            current = self._store.reload_index().current
+        except CorruptStoreError as error:
+            self._fault("index", layout.CURRENT, error.message)
+            return
+        for run in current.runs:
+            with self._noting("run", layout.run(run.run_id)):
+                check_run(self._store, run.run_id, run.length)
+        self.pack_count = len(current.packs)
+        for row in current.packs:
+            try:
+                pack_entries(self._store, row)
+                self._sound.append(row)
+            except AmictlError as error:
+                self._fault("pack", layout.pack(row.pack_id), error.message)
+                self._found.append(DamagedFrame(row.pack_id.hex(), 0, 0))
+        self._foreign(
+            {row.pack_id.hex() for row in current.packs}, {row.run_id.hex() for row in current.runs}
+        )
+
+    def packs(self, sample_percent: float | None, max_age_seconds: float | None) -> None:
+        """Read packs whole: all, a random part, or those not read for some time."""
+        chosen = self._choose(sample_percent, max_age_seconds)
+        self._read_all = len(chosen) == len(self._sound)
+        checkers = PerThread(lambda: PackChecker(self._store))
+        total = sum(row.length for row in chosen)
+        for row, faults in in_order(lambda row: (row, checkers.get().check(row)), chosen):
+            self.packs_read += 1
+            self.bytes_read += row.length
+            self._surroundings.progress.update(
+                Step("check", self.bytes_read, total, known=self.bytes_read)
+            )
+            if not faults:
+                self._read.append(row)
+            for fault in faults:
+                self._take(row, fault)
+
+    def records(self) -> None:
+        """Every record and every block map; and whom the damage found so far hurts."""
+        names: dict[str, list[tuple[ImageCore, str]]] = {}
+        for image_id in catalog.image_ids(self._store):
+            self.image_count += 1
+            with self._noting("record", layout.core(image_id)):
+                image = catalog.read_image(self._store, image_id)
+                catalog.read_attributes(self._store, image_id)
+                for mapping in image.mappings:
+                    if mapping.snapshot_id is not None:
+                        names.setdefault(mapping.snapshot_id, []).append(
+                            (image, mapping.device_name)
+                        )
+        snapshots = catalog.snapshot_ids(self._store)
+        for snapshot_id in snapshots:
+            self.snapshot_count += 1
+            with self._noting("record", layout.core(snapshot_id)):
+                core = catalog.read_snapshot(self._store, snapshot_id)
+                catalog.read_attributes(self._store, snapshot_id)
+                self._check_map(core, names.get(snapshot_id, []))
+        for snapshot_id in sorted(set(names) - set(snapshots)):
+            for image, device in names[snapshot_id]:
+                self._fault(
+                    "record",
+                    layout.core(image.image_id),
+                    f"{device} maps {snapshot_id}, which is missing",
+                )
+
+    def remember(self) -> None:
+        """Write down what is damaged and what was read, unless the store cannot be written to."""
+        with suppress(StorageError):
+            self._remember_damage()
+            if self._read:
+                self._remember_reading()
+
+    def _check_map(self, core: SnapshotCore, users: list[tuple[ImageCore, str]]) -> None:
+        block_map = map_of(core)
+        if block_map.root is None:
+            return
+        ranges = self._damage_below(block_map.root, block_map.height, core.size_bytes)
+        if ranges:
+            images = [
+                {"ImageId": image.image_id, "Name": image.name, "DeviceName": device}
+                for image, device in users
+            ]
+            self.damaged.append(
+                {
+                    "SnapshotId": core.snapshot_id,
+                    "VolumeId": core.volume_id,
+                    "Images": images,
+                    "Ranges": [{"Start": start, "End": stop} for start, stop in ranges],
+                }
+            )
+
+    def _damage_below(self, name: Name, level: int, length: int) -> Ranges:
+        """What cannot be read below a node; shared subtrees are looked at once."""
+        known = self._below.get(name)
+        if known is not None:
+            return known
+        self.node_count += 1
+        try:
+            node = self._store.read_node(name)
+            if (
+                node.level if isinstance(node, Interior) else 0
+            ) != level or node.plain_length != length:
+                raise CorruptStoreError(
+                    f"node {name.hex()} is of another level or length than its parent says"
+                )
+        except AmictlError as error:
+            self._fault("node", name.hex(), error.message)
+            place = self._store.index.find(name)
+            if place is not None and place.pack in self._store.index.packs:
+                row = self._store.index.packs[place.pack]
+                self._found.append(DamagedFrame(row.pack_id.hex(), place.offset, place.length))
+            found: Ranges = ((0, length),)
+        else:
+            found = (
+                self._leaf_damage(node) if isinstance(node, Leaf) else self._interior_damage(node)
+            )
+        self._below[name] = found
+        return found
+
+    def _interior_damage(self, node: Interior) -> Ranges:
+        span = child_span(node.level)
+        found: list[tuple[int, int]] = []
+        for slot, child in enumerate(node.children):
+            if child is not None:
+                start = slot * span
+                below = self._damage_below(
+                    child, node.level - 1, min(span, node.plain_length - start)
+                )
+                found += [(start + first, start + last) for first, last in below]
+        return _joined(found)
+
+    def _leaf_damage(self, leaf: Leaf) -> Ranges:
+        names = [name for name in leaf.names if name is not None]
+        if not names:
+            return ()
+        unusable = self._unusable(names)
+        found: list[tuple[int, int]] = []
+        position = 0
+        for length, name in zip(leaf.lengths, leaf.names, strict=True):
+            if name in unusable:
+                found.append((position, position + length))
+            position += length
+        return _joined(found)
+
+    def _unusable(self, names: list[Name]) -> set[Name]:
+        """Chunks that are nowhere, or only where damage was found."""
+        index = self._store.index
+        packs = index.find_many(names).packs.tolist()
+        bad = {(frame.pack, frame.offset) for frame in self._found}
+        unusable: set[Name] = set()
+        for name, pack in zip(names, packs, strict=True):
+            if pack == ABSENT:
+                self._fault(
+                    "chunk", name.hex(), "it is not in the index, or only in damaged places"
+                )
+                unusable.add(name)
+            elif bad and all(
+                (index.packs[place.pack].pack_id.hex(), at) in bad
+                for place in index.places(name)
+                for at in (
+                    (0,) if (index.packs[place.pack].pack_id.hex(), 0) in bad else (place.offset,)
+                )
+            ):
+                unusable.add(name)
+        return unusable
+
+    def _choose(self, sample_percent: float | None, max_age_seconds: float | None) -> list[PackRow]:
+        if sample_percent is not None:
+            limit = int(sample_percent / 100 * 2**32)
+            return [
+                row
+                for row in self._sound
+                if int.from_bytes(self._surroundings.random_bytes(4), "little") < limit
+            ]
+        if max_age_seconds is not None:
+            since = self._surroundings.now().timestamp() - max_age_seconds
+            read = {entry.pack: entry.seconds for entry in self._log().packs}
+            return [row for row in self._sound if read.get(row.pack_id.hex(), 0) < since]
+        return self._sound
+
+    def _take(self, row: PackRow, fault: PackFault) -> None:
+        self._fault("pack", layout.pack(row.pack_id), fault.reason)
+        if fault.damaged is not None:
+            self._found.append(fault.damaged)
+
+    def _foreign(self, packs: set[str], runs: set[str]) -> None:
+        """Files that nobody of us wrote are faults; packs and runs that CURRENT does not name are garbage."""
+        known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
+        for folder, (ids, suffix) in known.items():
+            for name, size in sorted(self._store.storage.names(folder)):
+                base = name.rpartition("/")[2]
+                if base == "CURRENT" or base.removesuffix(suffix) in ids:
+                    continue
+                if base.endswith(suffix) and _is_id(base.removesuffix(suffix)):
+                    self.garbage_bytes += size
+                else:
+                    self._fault("foreign", name, "it is not a file of the store")
+
+    def _log(self) -> CheckLog:
+        try:
+            return record_format.decode(
+                self._store.storage.read(layout.CHECKS), CheckLog, layout.CHECKS
+            )
+        except ObjectMissingError:
+            return CheckLog()
+
+    def _remember_damage(self) -> None:
+        """Damage that was known stays known, unless everything was read now."""
+        kept = set() if self._read_all else self._store.damage()
+        frames = {(frame.pack, frame.offset): frame for frame in self._found}
+        for pack, offset in kept:
+            frames.setdefault((pack, offset), DamagedFrame(pack, offset, 0))
+        wanted = DamageList(tuple(frames[place] for place in sorted(frames)))
+        if {(frame.pack, frame.offset) for frame in wanted.frames} != self._store.damage():
+            self._store.storage.write(layout.DAMAGE, record_format.encode(wanted))
+
+    def _remember_reading(self) -> None:
+        now = int(self._surroundings.now().timestamp())
+        packs = {row.pack_id.hex() for row in self._sound}
+        read = {entry.pack: entry.seconds for entry in self._log().packs if entry.pack in packs}
+        read |= {row.pack_id.hex(): now for row in self._read}
+        log = CheckLog(tuple(PackCheck(pack, read[pack]) for pack in sorted(read)))
+        self._store.storage.write(layout.CHECKS, record_format.encode(log))
+
+    def _fault(self, kind: str, place: str, message: str) -> None:
+        self.faults.append({"Kind": kind, "Place": place, "Message": message})
+
+    @contextmanager
+    def _noting(self, kind: str, place: str) -> Iterator[None]:
+        try:
+            yield
+        except AmictlError as error:
+            self._fault(kind, place, error.message)
+
+
+def _joined(ranges: list[tuple[int, int]]) -> Ranges:
+    """Ranges in order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return tuple(joined)
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")

@@ -1,0 +1,189 @@
+"""From a volume's bytes to its block map: segments are read, compared, cut, named and stored.
+
+Threads work on whole segments, each with buffers and contexts of its own; results come back in
+the order of the volume, and the map is built from them.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from amictl.content.mapping import MapBuilder
+from amictl.content.naming import fingerprint
+from amictl.errors import CorruptStoreError
+from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name, segment_length
+from amictl.model.records import Cut
+from amictl.progress import Progress, Step
+from amictl.store.parallel import PerThread, worker_count
+from amictl.store.walking import Map
+from amictl.store.writing import Writer
+
+if TYPE_CHECKING:
+    from amictl.store.cutter import SegmentStorer
+
+CHECKPOINT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a snapshot shares with its parent, so that their maps can be compared."""
+
+    cut: Cut
+    fingerprint_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What is to be read: a size, the segments that may hold data, and how to read.
+
+    `segments` ascend. `read(offset, target)` fills `target`, from any thread, and raises when the
+    moment is lost.
+    """
+
+    size_bytes: int
+    segments: Iterable[int]
+    read: Callable[[int, memoryview], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a volume. `data_bytes` are those that are not in runs of zeros."""
+
+    map: Map
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """One segment, done: its leaf, and what its bytes were."""
+
+    index: int
+    leaf: Name
+    new: int
+    known: int
+    zero: int
+
+
+class _Worker:
+    """What one thread uses again for every segment."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(SEGMENT_SIZE))
+        self.storer: SegmentStorer | None = None
+
+
+class Ingest:
+    """Ingests one volume; made for a single `run`."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        lineage: Lineage,
+        volume: Volume,
+        parent_leaves: Iterator[tuple[int, Name]],
+        progress: Progress,
+    ) -> None:
+        self._writer = writer
+        self._lineage = lineage
+        self._volume = volume
+        self._parent_leaves = parent_leaves
+        self._progress = progress
+        self._workers = PerThread(_Worker)
+        self._builder = MapBuilder(volume.size_bytes, writer.add_node)
+        self._counts = [0, 0, 0]
+
+    def run(self) -> Ingested:
+        """Read everything and build the map. Raises what `read` raises, StorageError, CorruptStoreError.
+
+        When it returns nothing depends on the source; nodes and frames are not yet published.
+        """
+        workers = worker_count()
+        waiting: deque[Future[_Segment]] = deque()
+        checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+        with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:
+            try:
+                for index, parent_leaf in self._with_parents():
+                    if self._writer.checkpoint_due or time.monotonic() > checkpoint_at:
+                        self._collect(waiting, 0)
+                        self._writer.publish()
+                        checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+                    waiting.append(pool.submit(self._segment, index, parent_leaf))
+                    self._collect(waiting, 2 * workers)
+                self._collect(waiting, 0)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        root = self._builder.finish()
+        new, known, _ = self._counts
+        self._report(self._volume.size_bytes)
+        return Ingested(Map(root, self._builder.height), new + known)
+
+    def _with_parents(self) -> Iterator[tuple[int, Name | None]]:
+        """Each segment with the parent's leaf for it, if that has one."""
+        following = self._next_parent_leaf()
+        for index in self._volume.segments:
+            while following is not None and following[0] < index:
+                following = self._next_parent_leaf()
+            yield index, following[1] if following is not None and following[0] == index else None
+
+    def _next_parent_leaf(self) -> tuple[int, Name] | None:
+        """A damaged parent must not stop its child; it only makes it read and store more."""
+        try:
+            return next(self._parent_leaves, None)
+        except CorruptStoreError:
+            self._writer.distrust_nodes()
+            return None
+
+    def _collect(self, waiting: "deque[Future[_Segment]]", leave: int) -> None:
+        while len(waiting) > leave:
+            done = waiting.popleft().result()
+            self._builder.add(done.index, done.leaf)
+            for at, count in enumerate((done.new, done.known, done.zero)):
+                self._counts[at] += count
+            self._report(min(self._volume.size_bytes, (done.index + 1) * SEGMENT_SIZE))
+
+    def _report(self, position: int) -> None:
+        new, known, _ = self._counts
+        self._progress.update(
+            Step("snapshot", position, self._volume.size_bytes, new, known, position - new - known)
+        )
+
+    def _segment(self, index: int, parent_leaf: Name | None) -> _Segment:
+        worker = self._workers.get()
+        length = segment_length(self._volume.size_bytes, index)
+        data = worker.buffer[:length]
+        self._volume.read(index * SEGMENT_SIZE, data)
+        mark = fingerprint(data, self._lineage.fingerprint_key)
+        if parent_leaf is not None:
+            leaf = self._reusable(parent_leaf, mark, length)
+            if leaf is not None:
+                zero = sum(
+                    size
+                    for size, name in zip(leaf.lengths, leaf.names, strict=True)
+                    if name is None
+                )
+                return _Segment(index, parent_leaf, 0, length - zero, zero)
+        if worker.storer is None:
+            # Imported here: numpy takes longer to load than an unchanged volume takes to check.
+            from amictl.store.cutter import SegmentStorer
+
+            worker.storer = SegmentStorer(self._writer, self._lineage.cut.average)
+        leaf, new = worker.storer.store(data, mark)
+        zero = sum(
+            size for size, name in zip(leaf.lengths, leaf.names, strict=True) if name is None
+        )
+        return _Segment(index, self._writer.add_node(leaf), new, length - zero - new, zero)
+
+    def _reusable(self, name: Name, mark: bytes, length: int) -> Leaf | None:
+        """The parent's leaf, if it says the same and nothing in it is known to be damaged."""
+        try:
+            leaf = self._writer.store.read_leaf(name)
+        except CorruptStoreError:
+            self._writer.distrust_nodes()
+            return None
+        if leaf.fingerprint != mark or leaf.plain_length != length:
+            return None
+        return leaf if self._writer.has_all(leaf.names) else None

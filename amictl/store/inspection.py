@@ -1,0 +1,161 @@
+"""Looking a store over: are all pieces there, are they what was written, and whom does damage hurt."""
+
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from amictl.content.compressing import Decompressor
+from amictl.content.naming import chunk_name
+from amictl.errors import AmictlError, CorruptStoreError
+from amictl.formats import frame as frame_format
+from amictl.formats import node as node_format
+from amictl.formats import pack as pack_format
+from amictl.formats import run as run_format
+from amictl.formats.current import PackRow
+from amictl.formats.frame import PLAIN_SIZE_MAX
+from amictl.formats.pack import Entry, PackKind
+from amictl.model.records import DamagedFrame
+from amictl.store import layout
+from amictl.store.packing import PlacedName
+from amictl.store.store import Store
+
+_PIECE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PackFault:
+    """What is wrong with a pack: with one frame or node of it, or with all (length 0).
+
+    `damaged` is None where the content is whole, and only what describes it is not.
+    """
+
+    damaged: DamagedFrame | None
+    reason: str
+
+
+def pack_entries(store: Store, row: PackRow) -> tuple[Entry, ...]:
+    """The entries of a pack, from its footer. Raises CorruptStoreError unless the outside is sound."""
+    name = layout.pack(row.pack_id)
+    size = store.storage.size(name)
+    if size != row.length:
+        raise CorruptStoreError(f"{name} has {size} bytes, not {row.length}")
+    kind, pack_id, entries, _ = read_outline(store, name, size)
+    if pack_id != row.pack_id or kind != row.kind:
+        raise CorruptStoreError(f"{name} is another pack")
+    return entries
+
+
+def read_outline(
+    store: Store, name: str, size: int
+) -> tuple[PackKind, bytes, tuple[Entry, ...], bytes]:
+    """Kind, id, entries and digest of a pack file. Raises CorruptStoreError."""
+    if size < pack_format.HEADER_SIZE + pack_format.TAIL_SIZE:
+        raise CorruptStoreError(f"{name} is truncated")
+    try:
+        kind, pack_id = pack_format.decode_header(_range(store, name, 0, pack_format.HEADER_SIZE))
+        tail = _range(store, name, size - pack_format.TAIL_SIZE, pack_format.TAIL_SIZE)
+        digest, length = pack_format.decode_tail(tail)
+        if length > size - pack_format.HEADER_SIZE:
+            raise CorruptStoreError("the pack's footer is longer than the pack")
+        entries = pack_format.decode_entries(_range(store, name, size - length, length), size)
+    except CorruptStoreError as error:
+        raise CorruptStoreError(f"{name}: {error.message}") from error
+    return kind, pack_id, entries, digest
+
+
+def _range(store: Store, name: str, offset: int, length: int) -> bytearray:
+    data = bytearray(length)
+    store.storage.read_into(name, offset, memoryview(data))
+    return data
+
+
+def check_run(store: Store, run_id: bytes, length: int) -> None:
+    """Raises CorruptStoreError unless a run is, to the last byte, what was written."""
+    name = layout.run(run_id)
+    data = store.storage.map(name)
+    if len(data) != length:
+        raise CorruptStoreError(f"{name} has {len(data)} bytes, not {length}")
+    try:
+        run_format.require_digest(data)
+    except CorruptStoreError as error:
+        raise CorruptStoreError(f"{name}: {error.message}") from error
+
+
+class PackChecker:
+    """Reads packs whole; one for each thread, because it uses its buffers again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._decompressor = Decompressor()
+        self._stored = memoryview(bytearray(_PIECE))
+        self._plain = memoryview(bytearray(PLAIN_SIZE_MAX))
+
+    def check(self, row: PackRow) -> list[PackFault]:
+        """Everything that is wrong with a pack: its digest, and each frame or node."""
+        pack = row.pack_id.hex()
+        try:
+            entries = pack_entries(self._store, row)
+        except CorruptStoreError as error:
+            return [PackFault(DamagedFrame(pack, 0, 0), error.message)]
+        faults = []
+        name = layout.pack(row.pack_id)
+        digest = blake3()
+        position = 0
+        for entry in entries:
+            digest.update(_range(self._store, name, position, entry.offset - position))
+            position = entry.offset + entry.length
+            try:
+                data = self._read(name, entry)
+                digest.update(data)
+                self._check_piece(row.kind, data)
+            except AmictlError as error:
+                place = f"{name}, bytes {entry.offset} to {position}"
+                faults.append(
+                    PackFault(
+                        DamagedFrame(pack, entry.offset, entry.length), f"{error.message} ({place})"
+                    )
+                )
+        rest = _range(self._store, name, position, row.length - position)
+        digest.update(rest[: -pack_format.TAIL_SIZE])
+        if (
+            digest.digest() != pack_format.decode_tail(rest[-pack_format.TAIL_SIZE :])[0]
+            and not faults
+        ):
+            faults.append(
+                PackFault(None, f"{name} has a wrong digest, although all in it is whole")
+            )
+        return faults
+
+    def _read(self, name: str, entry: Entry) -> memoryview:
+        if entry.length > _PIECE:
+            return memoryview(_range(self._store, name, entry.offset, entry.length))
+        data = self._stored[: entry.length]
+        self._store.storage.read_into(name, entry.offset, data)
+        return data
+
+    def _check_piece(self, kind: PackKind, data: memoryview) -> None:
+        if kind is PackKind.NODES:
+            node_format.decode(data)
+            return
+        frame = frame_format.decode(data)
+        plain = self._plain[: frame.plain_length]
+        self._decompressor.decode_into(frame.codec, frame.payload, plain)
+        position = 0
+        for name, length in zip(frame.names, frame.lengths, strict=True):
+            if chunk_name(plain[position : position + length]) != name:
+                raise CorruptStoreError(f"chunk {name.hex()} has other content")
+            position += length
+
+
+def rows_in_piece(kind: PackKind, entry: Entry, data: bytearray) -> list[PlacedName]:
+    """What the index says of one frame or node. Raises CorruptStoreError if it is damaged."""
+    if kind is PackKind.NODES:
+        node_format.decode(data)
+        return [(node_format.name_of(data), entry.offset, entry.length, 0)]
+    names = frame_format.decode(data).names
+    return [(name, entry.offset, entry.length, position) for position, name in enumerate(names)]
+
+
+def read_piece(store: Store, name: str, entry: Entry) -> bytearray:
+    """The stored bytes of a frame or node of the pack object `name`. Raises StorageError, CorruptStoreError."""
+    return _range(store, name, entry.offset, entry.length)

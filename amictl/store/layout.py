@@ -1,0 +1,75 @@
+"""Where things are in a store. amictl-store(5), LAYOUT."""
+
+from blake3 import blake3
+
+CONFIG = "store.json"
+EPOCH = "gc-epoch"
+CURRENT = "index/CURRENT"
+DAMAGE = "damage.json"
+CHECKS = "checks.json"
+FOLDERS = (
+    "packs",
+    "index",
+    "snapshots",
+    "images",
+    "names",
+    "volumes",
+    "pending",
+    "domains",
+    "quarantine",
+    "marks",
+    "staging",
+    "locks",
+)
+EPOCH_LOCKS = ("locks/epoch-0", "locks/epoch-1")
+COLLECT_LOCK = "locks/collect"
+LOCKS = (*EPOCH_LOCKS, COLLECT_LOCK, "locks/replace")
+_CORE = ".json"
+_ATTRIBUTES = ".attributes.json"
+
+
+def pack(pack_id: bytes) -> str:
+    """The object of a pack."""
+    return f"packs/{pack_id.hex()}.pack"
+
+
+def run(run_id: bytes) -> str:
+    """The object of a run of the index."""
+    return f"index/{run_id.hex()}.run"
+
+
+def core(record_id: str) -> str:
+    """The object of the core of a snapshot or an image."""
+    return f"{_folder(record_id)}/{record_id}{_CORE}"
+
+
+def attributes(record_id: str) -> str:
+    """The object of the attributes of a snapshot or an image."""
+    return f"{_folder(record_id)}/{record_id}{_ATTRIBUTES}"
+
+
+def core_id(name: str) -> str | None:
+    """The id whose core the object `name` is, if it is one."""
+    base = name.rpartition("/")[2]
+    if not base.endswith(_CORE) or base.endswith(_ATTRIBUTES):
+        return None
+    return base[: -len(_CORE)]
+
+
+def pending(record_id: str) -> str:
+    """The object of work that is not finished."""
+    return f"pending/{record_id}.json"
+
+
+def image_name(name: str) -> str:
+    """The object that says that an image name is taken."""
+    return f"names/{blake3(name.encode()).hexdigest()}.json"
+
+
+def volume(volume_id: str) -> str:
+    """The object of a volume."""
+    return f"volumes/{volume_id}.json"
+
+
+def _folder(record_id: str) -> str:
+    return "snapshots" if record_id.startswith("snap-") else "images"

@@ -1,0 +1,113 @@
+"""Making and opening a store in a directory."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from amictl.errors import (
+    ConflictError,
+    ObjectMissingError,
+    RegionNotFoundError,
+    StorageError,
+    UsageError,
+)
+from amictl.formats import current as current_format
+from amictl.formats import records as record_format
+from amictl.formats.current import Current
+from amictl.model.blockmap import AVERAGE_SIZES
+from amictl.model.records import Epoch, Features, StoreConfig
+from amictl.model.surroundings import Surroundings
+from amictl.model.times import timestamp
+from amictl.storage.directory import DirectoryStorage
+from amictl.storage.disk import Disk, as_storage_error
+from amictl.store import layout
+from amictl.store.store import Store
+
+LEVELS = range(1, 20)
+
+
+def create_store(
+    directory: Path,
+    *,
+    chunk_size_bytes: int,
+    compression_level: int,
+    surroundings: Surroundings,
+    disk: Disk | None = None,
+) -> Store:
+    """Make a store in an empty or absent directory, mode 0700; durable when it returns.
+
+    Raises UsageError, ConflictError if there is one or the directory is not empty, StorageError.
+    """
+    if chunk_size_bytes not in AVERAGE_SIZES:
+        raise UsageError(
+            f"chunk size {chunk_size_bytes} is not one of {', '.join(map(str, AVERAGE_SIZES))}"
+        )
+    if compression_level not in LEVELS:
+        raise UsageError(f"compression level {compression_level} is not between 1 and 19")
+    storage = DirectoryStorage(directory.absolute(), disk)
+    try:
+        _make_folders(storage)
+    except OSError as error:
+        raise as_storage_error(error, "create the store", error.filename or directory) from error
+    config = StoreConfig(
+        store_id=surroundings.random_bytes(16).hex(),
+        owner_id=str(10**11 + int.from_bytes(surroundings.random_bytes(8), "big") % (9 * 10**11)),
+        created=timestamp(surroundings.now()),
+        chunk_size=chunk_size_bytes,
+        compression_level=compression_level,
+        hash="blake3",
+        parity=0,
+        features=Features(),
+    )
+    storage.write_if_absent(layout.EPOCH, record_format.encode(Epoch(0)))
+    storage.write_if_absent(layout.CURRENT, current_format.encode(Current()))
+    # The configuration comes last: a directory without it is not a store.
+    if not storage.write_if_absent(layout.CONFIG, record_format.encode(config)):
+        raise ConflictError(f"there is a store in {str(directory)!r} already")
+    return Store(storage, config)
+
+
+def open_store(directory: Path, disk: Disk | None = None) -> Store:
+    """Open a store for reading. Raises RegionNotFoundError, CorruptStoreError, UnsupportedError."""
+    storage = DirectoryStorage(directory.absolute(), disk)
+    try:
+        data = storage.read(layout.CONFIG)
+    except ObjectMissingError as error:
+        raise RegionNotFoundError(
+            f"there is no store in {str(directory)!r}",
+            hint="make one: amictl create-region NAME --directory DIR",
+        ) from error
+    except StorageError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            raise RegionNotFoundError(f"{str(directory)!r} is not a directory") from error
+        raise
+    store = Store(storage, record_format.decode(data, StoreConfig, str(directory / layout.CONFIG)))
+    store.require_features("read")
+    return store
+
+
+def _make_folders(storage: DirectoryStorage) -> None:
+    """All folders and lock files, with their names durable; an interrupted run is taken up."""
+    root = storage.root
+    made = [parent for parent in (root, *root.parents) if not parent.exists()]
+    for folder in reversed(made):
+        with suppress(FileExistsError):
+            storage.disk.make_directory(folder)
+        storage.disk.sync_directory(folder.parent)
+    if (root / layout.CONFIG).exists():
+        raise ConflictError(f"there is a store in {str(root)!r} already")
+    foreign = {entry.name for entry in root.iterdir()} - {*layout.FOLDERS, layout.EPOCH}
+    if foreign:
+        raise ConflictError(
+            f"{str(root)!r} is not empty: it holds {sorted(foreign)[0]!r}",
+            hint="give an empty or a new directory",
+        )
+    for name in layout.FOLDERS:
+        with suppress(FileExistsError):
+            storage.disk.make_directory(root / name)
+    for name in layout.LOCKS:
+        with suppress(FileExistsError):
+            descriptor = storage.disk.create(root / name)
+            os.close(descriptor)
+    storage.disk.sync_directory(root / "locks")
+    storage.disk.sync_directory(root)

@@ -1,0 +1,48 @@
+"""Work on segments in threads, results in order, with a bounded number in flight."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Own = TypeVar("Own")
+
+
+def worker_count() -> int:
+    """Threads that pay: one for each processor that we may use."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+class PerThread(Generic[Own]):
+    """One thing for each thread, made when first asked for."""
+
+    def __init__(self, make: Callable[[], Own]) -> None:
+        self._make = make
+        self._local = threading.local()
+
+    def get(self) -> Own:
+        """This thread's own."""
+        own: Own | None = getattr(self._local, "own", None)
+        if own is None:
+            own = self._local.own = self._make()
+        return own
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """The result for each item, in order. The first error ends it; nothing runs when it is raised."""
+    waiting: deque[Future[Result]] = deque()
+    workers = worker_count()
+    with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,138 @@
+"""Work that is not finished: files of live writers, under their locks, or of dead ones.
+
+A pending file is locked by its writer for as long as it works. When the lock is free and the
+record does not exist, the work failed.
+"""
+
+import fcntl
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from amictl.errors import CorruptStoreError, ObjectMissingError
+from amictl.formats import records as record_format
+from amictl.model.records import PendingImage, PendingSnapshot
+from amictl.storage.disk import as_storage_error
+from amictl.store import layout
+from amictl.store.store import Store
+
+Work = PendingSnapshot | PendingImage
+
+DIED = "the process that made it ended before it was done"
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Pending work as a reader sees it; `alive` is whether its writer still holds it."""
+
+    work: Work
+    alive: bool
+
+
+class PendingFile:
+    """The writer's side: made locked, rewritten in place, removed when the record exists."""
+
+    def __init__(self, store: Store, record_id: str, work: Work) -> None:
+        self._store = store
+        self._disk = store.storage.disk
+        self._path = store.storage.root / layout.pending(record_id)
+        staged = store.storage.root / "staging" / secrets.token_hex(12)
+        try:
+            self._descriptor = self._disk.create(staged)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._length = 0
+            self.write(work)
+            self._disk.sync(self._descriptor)
+            self._disk.rename(staged, self._path)
+            self._disk.sync_directory(self._path.parent)
+        except OSError as error:
+            raise as_storage_error(error, "create", self._path) from error
+
+    def write(self, work: Work) -> None:
+        """Say how far the work is. Not durable: after a power cut it has failed anyway."""
+        data = record_format.encode(work)
+        self._disk.write_at(self._descriptor, data, 0)
+        if len(data) < self._length:
+            self._disk.truncate(self._descriptor, len(data))
+        self._length = len(data)
+
+    def fail(self, work: Work) -> None:
+        """Say why there will be no record, as far as that can still be said; and let go."""
+        with suppress(OSError):
+            self.write(work)
+            self._disk.sync(self._descriptor)
+        self.release()
+
+    def remove(self) -> None:
+        """The record exists: the work is done."""
+        with suppress(OSError):
+            self._disk.unlink(self._path)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the lock; what the file says stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def seen(store: Store, record_id: str) -> Seen | None:
+    """Pending work by its id, or None if there is none."""
+    path = store.storage.root / layout.pending(record_id)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise as_storage_error(error, "read", path) from error
+    try:
+        alive = _is_locked(descriptor)
+        for attempt in range(_TRIES):
+            # The writer may be rewriting it at this moment.
+            try:
+                return Seen(_decode(os.pread(descriptor, record_format.SIZE_MAX, 0), path), alive)
+            except CorruptStoreError:
+                if attempt == _TRIES - 1:
+                    raise
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def all_seen(store: Store, kind: str) -> list[tuple[str, Seen]]:
+    """Id and state of all pending work whose id begins with `kind` (`ami-` or `snap-`)."""
+    found: list[tuple[str, Seen]] = []
+    try:
+        names = [name for name, _ in store.storage.names("pending")]
+    except ObjectMissingError:
+        return found
+    for name in sorted(names):
+        record_id = layout.core_id(name)
+        if record_id is not None and record_id.startswith(kind):
+            work = seen(store, record_id)
+            if work is not None:
+                found.append((record_id, work))
+    return found
+
+
+def is_alive(store: Store, record_id: str) -> bool:
+    """Whether a writer is at work on this id."""
+    work = seen(store, record_id)
+    return work is not None and work.alive
+
+
+def _decode(data: bytes, path: Path) -> Work:
+    kind: type[Work] = PendingImage if path.name.startswith("ami-") else PendingSnapshot
+    return record_format.decode(data, kind, str(path))
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False

@@ -1,0 +1,222 @@
+"""Taking a snapshot of a frozen disk: the parent is chosen, the disk ingested, the core made."""
+
+import time
+from dataclasses import dataclass, replace
+
+from amictl.content.naming import fingerprint
+from amictl.errors import CorruptStoreError
+from amictl.model.blockmap import CUT_ID, FANOUT, SEGMENT_SIZE, Name, segment_length
+from amictl.model.records import (
+    Attributes,
+    Cut,
+    PendingSnapshot,
+    SnapshotCore,
+    Source,
+    VolumeRecord,
+)
+from amictl.model.source import SourceIdentity
+from amictl.model.surroundings import Surroundings
+from amictl.model.times import parse_timestamp, timestamp
+from amictl.progress import Progress, Step
+from amictl.store import catalog
+from amictl.store.ingesting import Ingest, Ingested, Lineage, Volume
+from amictl.store.pending import PendingFile
+from amictl.store.store import Store
+from amictl.store.walking import Map, leaves
+from amictl.store.writing import Writer
+
+SAMPLES = 8
+PLAIN_DOMAIN = "0" * 32
+_SETTLED_SECONDS = 1.0
+_SAVE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPlan:
+    """What is to become a snapshot.
+
+    `work` says it as pending work; `parent` is auto, none or a snapshot id; `full_read` takes no
+    hint from the times of the file.
+    """
+
+    work: PendingSnapshot
+    identity: SourceIdentity
+    parent: str
+    full_read: bool
+
+
+def map_of(core: SnapshotCore) -> Map:
+    """The block map of a snapshot."""
+    return Map(bytes.fromhex(core.root) if core.root else None, core.height)
+
+
+def record_snapshot(
+    writer: Writer,
+    plan: SnapshotPlan,
+    volume: Volume,
+    pending: PendingFile,
+    surroundings: Surroundings,
+) -> SnapshotCore:
+    """Read the disk into the store and return the core, which is not yet written.
+
+    Raises what reading raises: SourceChangedError, StorageError; and CorruptStoreError.
+    """
+    parent = _choose_parent(writer.store, plan)
+    stored_before = writer.new_bytes
+    lineage = _lineage(writer.store, parent, surroundings)
+    unchanged = (
+        parent is not None
+        and _looks_unchanged(plan, parent)
+        and not writer.index.knows_damage
+        and _samples_agree(writer, parent, volume, surroundings)
+    )
+    if unchanged:
+        assert parent is not None
+        done = Ingested(map_of(parent), parent.data_bytes)
+    else:
+        progress = _SavedProgress(surroundings.progress, plan.work, pending)
+        parent_leaves = leaves(writer.store, map_of(parent)) if parent else iter(())
+        done = Ingest(writer, lineage, volume, parent_leaves, progress).run()
+        writer.finish_packs()
+    work = plan.work
+    return SnapshotCore(
+        snapshot_id=work.snapshot_id,
+        volume_id=work.volume_id,
+        owner_id=work.owner_id,
+        size_bytes=work.size_bytes,
+        root=done.map.root.hex() if done.map.root else None,
+        height=done.map.height,
+        cut=lineage.cut,
+        fingerprint_key=lineage.fingerprint_key.hex(),
+        domain=PLAIN_DOMAIN,
+        hash="blake3",
+        parent=parent.snapshot_id if parent else None,
+        start_time=work.start_time,
+        completion_time=timestamp(surroundings.now()),
+        freeze=work.freeze,
+        source=_source(plan),
+        unchanged=unchanged,
+        new_bytes=writer.new_bytes - stored_before,
+        data_bytes=done.data_bytes,
+    )
+
+
+def complete_snapshot(
+    store: Store, core: SnapshotCore, work: PendingSnapshot, surroundings: Surroundings
+) -> Attributes:
+    """Write the records of a snapshot whose content is published. Durable when it returns."""
+    attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
+    catalog.put_snapshot(
+        store, replace(core, completion_time=timestamp(surroundings.now())), attributes
+    )
+    catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
+    return attributes
+
+
+class _SavedProgress:
+    """Tells the one who waits, and every second the pending file, for those who ask."""
+
+    def __init__(self, progress: Progress, work: PendingSnapshot, pending: PendingFile) -> None:
+        self._progress = progress
+        self._work = work
+        self._pending = pending
+        self._saved = time.monotonic()
+
+    def update(self, step: Step) -> None:
+        self._progress.update(step)
+        if time.monotonic() - self._saved > _SAVE_SECONDS:
+            self._saved = time.monotonic()
+            self._pending.write(replace(self._work, done=step.done, total=step.total))
+
+    def note(self, text: str) -> None:
+        self._progress.note(text)
+
+
+def _choose_parent(store: Store, plan: SnapshotPlan) -> SnapshotCore | None:
+    """The snapshot to compare with. A parent that cannot be read is done without, unless it was named."""
+    if plan.parent == "none":
+        return None
+    if plan.parent != "auto":
+        return catalog.read_snapshot(store, plan.parent)
+    try:
+        return catalog.newest_snapshot(store, plan.work.volume_id)
+    except CorruptStoreError:
+        return None
+
+
+def _lineage(store: Store, parent: SnapshotCore | None, surroundings: Surroundings) -> Lineage:
+    if parent is not None:
+        return Lineage(parent.cut, bytes.fromhex(parent.fingerprint_key))
+    return Lineage(Cut(CUT_ID, store.config.chunk_size), surroundings.random_bytes(32))
+
+
+def _source(plan: SnapshotPlan) -> Source:
+    own = plan.identity
+    return Source(
+        plan.work.path,
+        own.device,
+        str(own.inode),
+        own.size_bytes,
+        str(own.mtime_ns),
+        str(own.ctime_ns),
+    )
+
+
+def _looks_unchanged(plan: SnapshotPlan, parent: SnapshotCore) -> bool:
+    """Whether the file is, by all its times, the one that the parent was taken from.
+
+    A file that changed less than a second before the parent's moment could change again within
+    the same tick of its clock, so that its times would not tell.
+    """
+    if (
+        plan.full_read
+        or plan.work.freeze.consistency != "at-rest"
+        or parent.freeze.consistency != "at-rest"
+    ):
+        return False
+    same = (
+        replace(_source(plan), path=parent.source.path) == parent.source
+        and parent.size_bytes == plan.work.size_bytes
+    )
+    settled = parse_timestamp(parent.freeze.moment).timestamp() - plan.identity.ctime_ns / 1e9
+    return same and plan.identity.inode != 0 and settled > _SETTLED_SECONDS
+
+
+def _samples_agree(
+    writer: Writer, parent: SnapshotCore, volume: Volume, surroundings: Surroundings
+) -> bool:
+    """Read a few segments where the parent has data, and compare."""
+    block_map = map_of(parent)
+    if block_map.root is None:
+        return False
+    key = bytes.fromhex(parent.fingerprint_key)
+    buffer = memoryview(bytearray(SEGMENT_SIZE))
+    for _ in range(SAMPLES):
+        try:
+            index, name = _random_leaf(writer.store, block_map.root, block_map.height, surroundings)
+            leaf = writer.store.read_leaf(name)
+        except CorruptStoreError:
+            writer.distrust_nodes()
+            return False
+        data = buffer[: segment_length(volume.size_bytes, index)]
+        volume.read(index * SEGMENT_SIZE, data)
+        if fingerprint(data, key) != leaf.fingerprint:
+            return False
+    return True
+
+
+def _random_leaf(
+    store: Store, name: Name, height: int, surroundings: Surroundings
+) -> tuple[int, Name]:
+    index = 0
+    for level in range(height, 0, -1):
+        children = [
+            (slot, child)
+            for slot, child in enumerate(store.read_interior(name, level).children)
+            if child is not None
+        ]
+        slot, name = children[
+            int.from_bytes(surroundings.random_bytes(4), "little") % len(children)
+        ]
+        index = index * FANOUT + slot
+    return index, name

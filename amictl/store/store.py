@@ -1,0 +1,165 @@
+"""A region's store, opened: its configuration, its index, and the reading of nodes and frames."""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from types import TracebackType
+
+from blake3 import blake3
+
+from amictl.errors import CorruptStoreError, ObjectMissingError, UnsupportedError
+from amictl.formats import node as node_format
+from amictl.formats import records as record_format
+from amictl.model.blockmap import Interior, Leaf, Location, Name, Node
+from amictl.model.records import DamageList, Features, StoreConfig
+from amictl.storage.directory import DirectoryStorage
+from amictl.store import layout
+from amictl.store.index import Damage, Index
+
+_INTERIORS_KEPT = 512
+KNOWN_FEATURES = Features()
+
+
+class Store:
+    """One region, open for reading; `store.writing.Writer` changes it.
+
+    Reading takes no lock. Whatever is read is checked against its name.
+    """
+
+    def __init__(self, storage: DirectoryStorage, config: StoreConfig) -> None:
+        self.storage = storage
+        self.config = config
+        self._index: Index | None = None
+        self._interiors: OrderedDict[Name, Interior] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close open files. The store cannot be used afterwards."""
+        self.storage.close()
+
+    @property
+    def index(self) -> Index:
+        """The index, loaded when first asked for."""
+        if self._index is None:
+            self.reload_index()
+        assert self._index is not None
+        return self._index
+
+    def reload_index(self, *, for_writing: bool = False) -> Index:
+        """Read CURRENT again: somebody else may have replaced it."""
+        self._index = Index.load(
+            self.storage, self.damage(), before=self._index, for_writing=for_writing
+        )
+        return self._index
+
+    def damage(self) -> Damage:
+        """Places that checks found to be damaged."""
+        try:
+            data = self.storage.read(layout.DAMAGE)
+        except ObjectMissingError:
+            return frozenset()
+        found = record_format.decode(data, DamageList, layout.DAMAGE)
+        return frozenset((frame.pack, frame.offset) for frame in found.frames)
+
+    def require_features(self, kind: str) -> None:
+        """Raises UnsupportedError if the store has a feature that stops this kind of thing.
+
+        `kind` is read, write, delete or check.
+        """
+        unknown = set(getattr(self.config.features, kind)) - set(getattr(KNOWN_FEATURES, kind))
+        if unknown:
+            raise UnsupportedError(
+                f"the store needs {', '.join(sorted(unknown))} to {kind}; this amictl does not know it",
+                hint="use a newer amictl",
+            )
+
+    def read_leaf(self, name: Name) -> Leaf:
+        """Raises CorruptStoreError if it is missing, damaged or not a leaf."""
+        node = self.read_node(name)
+        if not isinstance(node, Leaf):
+            raise CorruptStoreError(f"node {name.hex()} is not a leaf")
+        return node
+
+    def read_interior(self, name: Name, level: int) -> Interior:
+        """Raises CorruptStoreError if it is missing, damaged or of another level. Kept for a while."""
+        with self._lock:
+            kept = self._interiors.get(name)
+            if kept is not None:
+                self._interiors.move_to_end(name)
+                return kept
+        node = self.read_node(name)
+        if not isinstance(node, Interior) or node.level != level:
+            raise CorruptStoreError(f"node {name.hex()} is not of level {level}")
+        with self._lock:
+            self._interiors[name] = node
+            if len(self._interiors) > _INTERIORS_KEPT:
+                self._interiors.popitem(last=False)
+        return node
+
+    def read_node(self, name: Name) -> Node:
+        """One node, checked against its name; a copy elsewhere is used where one is damaged.
+
+        A miss loads CURRENT again before it is damage.
+        """
+        try:
+            return self._read_node_anywhere(name)
+        except CorruptStoreError:
+            self.reload_index()
+            return self._read_node_anywhere(name)
+
+    def _read_node_anywhere(self, name: Name) -> Node:
+        failure = CorruptStoreError(f"node {name.hex()} is not in the index")
+        for location in self.index.places(name):
+            try:
+                return self._read_node_at(name, location)
+            except CorruptStoreError as error:
+                failure = error
+        raise failure
+
+    def read_bytes(self, location: Location) -> bytearray:
+        """The stored bytes of a frame or node, unchecked. Raises CorruptStoreError, ObjectMissingError."""
+        row = self.index.packs.get(location.pack)
+        if row is None:
+            raise ObjectMissingError(f"pack number {location.pack} is not in the index")
+        data = bytearray(location.length)
+        self.storage.read_into(layout.pack(row.pack_id), location.offset, memoryview(data))
+        return data
+
+    def _read_node_at(self, name: Name, location: Location) -> Node:
+        data = self.read_bytes(location)
+        try:
+            node = node_format.decode(data)
+        except CorruptStoreError as error:
+            raise CorruptStoreError(f"{error.message} ({self.describe(location)})") from error
+        if node_format.name_of(data) != name:
+            raise CorruptStoreError(
+                f"a node is not the one that was asked for ({self.describe(location)})"
+            )
+        return node
+
+    def volume_id(self, path: str) -> str:
+        """The id that the volume at a path has in this store, always the same."""
+        digest = blake3(f"{self.config.store_id}\n{path}".encode()).hexdigest()
+        return f"vol-{digest[:17]}"
+
+    @property
+    def marks(self) -> Path:
+        """Where incomplete restores to devices are marked."""
+        return self.storage.root / "marks"
+
+    def describe(self, location: Location) -> str:
+        """A place in words, for messages."""
+        row = self.index.packs.get(location.pack)
+        pack = layout.pack(row.pack_id) if row else f"pack number {location.pack}"
+        return f"{pack}, bytes {location.offset} to {location.offset + location.length}"

@@ -1,0 +1,125 @@
+"""Walking block maps: the leaves of one, and where two differ. Cost follows what is visited."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from amictl.model.blockmap import FANOUT, Name
+from amictl.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """The root of a block map; `root` is None when nothing was allocated."""
+
+    root: Name | None
+    height: int
+
+
+def leaves(
+    store: Store, block_map: Map, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[int, Name]]:
+    """Segment index and name of each leaf from segment `start` to before `stop`; holes are skipped.
+
+    Raises CorruptStoreError where a node cannot be read.
+    """
+    if block_map.root is not None:
+        end = FANOUT**block_map.height if stop is None else stop
+        yield from _leaves_below(store, block_map.root, block_map.height, 0, start, end)
+
+
+def with_others(
+    own: Iterator[tuple[int, Name]], others: Iterable[int]
+) -> Iterator[tuple[int, Name | None]]:
+    """Leaves, and the segments in `others` (ascending) that have none, in order."""
+    leaf = next(own, None)
+    for index in others:
+        while leaf is not None and leaf[0] < index:
+            yield leaf
+            leaf = next(own, None)
+        if leaf is not None and leaf[0] == index:
+            yield leaf
+            leaf = next(own, None)
+        else:
+            yield index, None
+    while leaf is not None:
+        yield leaf
+        leaf = next(own, None)
+
+
+def leaf_at(store: Store, block_map: Map, index: int) -> Name | None:
+    """The leaf of segment `index`, or None for a hole."""
+    name, span = block_map.root, FANOUT**block_map.height
+    if index >= span:
+        return None
+    for level in range(block_map.height, 0, -1):
+        if name is None:
+            return None
+        span //= FANOUT
+        children = store.read_interior(name, level).children
+        slot = index // span
+        if slot >= len(children):
+            return None
+        name, index = children[slot], index % span
+    return name
+
+
+def changed_leaves(
+    store: Store, first: Map, second: Map, start: int = 0
+) -> Iterator[tuple[int, Name | None, Name | None]]:
+    """Segment index and both leaves (None: hole) wherever two maps differ, from segment `start` on.
+
+    Shared subtrees are not visited. The maps may have different heights.
+    """
+    height = max(first.height, second.height)
+    yield from _changed_below(store, _Side(first, height), _Side(second, height), height, 0, start)
+
+
+def _leaves_below(
+    store: Store, name: Name, level: int, first: int, start: int, stop: int
+) -> Iterator[tuple[int, Name]]:
+    if level == 0:
+        yield first, name
+        return
+    span = FANOUT ** (level - 1)
+    for slot, child in enumerate(store.read_interior(name, level).children):
+        at = first + slot * span
+        if child is not None and at < stop and at + span > start:
+            yield from _leaves_below(store, child, level - 1, at, start, stop)
+
+
+class _Side:
+    """One of two maps that are walked together, raised to the height of the higher one."""
+
+    __slots__ = ("level", "name")
+
+    def __init__(self, block_map: Map | None, height: int, name: Name | None = None) -> None:
+        self.level = block_map.height if block_map else height
+        self.name = block_map.root if block_map else name
+
+    def children(self, store: Store, level: int) -> "list[_Side]":
+        """The sides one level down; a lower map is the first child of what would be above it."""
+        if self.name is None:
+            return []
+        if self.level < level:
+            return [self]
+        return [
+            _Side(None, level - 1, child)
+            for child in store.read_interior(self.name, level).children
+        ]
+
+
+def _changed_below(
+    store: Store, first: _Side, second: _Side, level: int, at: int, start: int
+) -> Iterator[tuple[int, Name | None, Name | None]]:
+    span = FANOUT**level
+    if at + span <= start or (first.name == second.name and first.level == second.level):
+        return
+    if level == 0:
+        yield at, first.name, second.name
+        return
+    below_first, below_second = first.children(store, level), second.children(store, level)
+    nothing = _Side(None, level - 1)
+    for slot in range(max(len(below_first), len(below_second))):
+        a = below_first[slot] if slot < len(below_first) else nothing
+        b = below_second[slot] if slot < len(below_second) else nothing
+        yield from _changed_below(store, a, b, level - 1, at + slot * (span // FANOUT), start)

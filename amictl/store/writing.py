@@ -1,0 +1,206 @@
+"""One writer of a store: its lock, what it claims, its packs, and their publication.
+
+amictl-store(5), WRITE ORDER. Whatever happens to a writer, it leaves only garbage.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from types import TracebackType
+
+from amictl.errors import BusyError, CorruptStoreError
+from amictl.formats import node as node_format
+from amictl.formats import records as record_format
+from amictl.formats.pack import PackKind
+from amictl.model.blockmap import Name, Node
+from amictl.model.records import Epoch
+from amictl.storage.disk import as_storage_error
+from amictl.store import layout
+from amictl.store.packing import NewPack, PackWriter
+from amictl.store.store import Store
+
+CHECKPOINT_PACKS = 16
+
+
+class Writer:
+    """Adds content to a store. Use as a context manager; `publish` makes what was added durable.
+
+    Frames and nodes may be added from many threads. `publish` must be called while no other
+    thread adds, so that whatever a published node leads to is published with it.
+    """
+
+    def __init__(self, store: Store, random_bytes: Callable[[int], bytes]) -> None:
+        store.require_features("write")
+        self.store = store
+        self.new_bytes = 0
+        self._random_bytes = random_bytes
+        self._claims: set[Name] = set()
+        self._trusts_nodes = True
+        self._claim_lock = threading.Lock()
+        self._full: list[NewPack] = []
+        self._syncs: list[Future[None]] = []
+        self._syncer: ThreadPoolExecutor | None = None
+        self._lock_descriptor = _take_epoch_lock(store)
+        self.index = store.reload_index(for_writing=True)
+        new_id = self._new_id
+        self._frames = PackWriter(store.storage, PackKind.FRAMES, new_id, self._take)
+        self._nodes = PackWriter(store.storage, PackKind.NODES, new_id, self._take)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._syncer is not None:
+            self._syncer.shutdown(wait=True, cancel_futures=True)
+        self._frames.discard()
+        self._nodes.discard()
+        for pack in self._full:
+            pack.upload.discard()
+        os.close(self._lock_descriptor)
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether so many packs are full that they should be published."""
+        return len(self._full) >= CHECKPOINT_PACKS
+
+    def claim_new(self, names: Sequence[Name]) -> list[bool]:
+        """For each chunk, whether it is new and the caller is to store it.
+
+        A name that is new twice in `names`, or claimed by another thread, is to be stored once.
+        """
+        from amictl.store.index import ABSENT
+
+        unknown = (
+            (self.index.find_many(names).packs == ABSENT).tolist()
+            if self.index.runs
+            else [True] * len(names)
+        )
+        with self._claim_lock:
+            for at, name in enumerate(names):
+                if unknown[at]:
+                    if name in self._claims:
+                        unknown[at] = False
+                    else:
+                        self._claims.add(name)
+        return unknown
+
+    def has_all(self, names: Sequence[Name | None]) -> bool:
+        """Whether a leaf that the store has may be used again: damage is the only thing against it."""
+        if not self.index.knows_damage:
+            return True
+        return all(name is None or self.index.find(name) is not None for name in names)
+
+    def add_frame(self, data: bytes, names: tuple[Name, ...]) -> None:
+        """Store a frame; its chunks were claimed before."""
+        self._frames.append(data, names)
+
+    def add_node(self, node: Node) -> Name:
+        """Store a node unless the store has it. Its children must have been stored or claimed before."""
+        data = node_format.encode(node)
+        name = node_format.name_of(data)
+        with self._claim_lock:
+            if name in self._claims:
+                return name
+            self._claims.add(name)
+        if not self._has_node(name):
+            self._nodes.append(data, (name,))
+        return name
+
+    def distrust_nodes(self) -> None:
+        """A node could not be read: from now on one counts as stored only if it can be."""
+        self._trusts_nodes = False
+
+    def _has_node(self, name: Name) -> bool:
+        if self._trusts_nodes:
+            return self.index.find(name) is not None
+        try:
+            self.store.read_node(name)
+        except CorruptStoreError:
+            return False
+        return True
+
+    def finish_packs(self) -> None:
+        """Close the packs in hand, so that `new_bytes` counts them and their sync begins."""
+        self._frames.finish()
+        self._nodes.finish()
+
+    def publish(self) -> None:
+        """Make everything added so far durable and known. Raises StorageError; the first error is final."""
+        self.finish_packs()
+        for sync in self._syncs:
+            sync.result()
+        self._syncs.clear()
+        if not self._full:
+            return
+        from amictl.store.publishing import publish_packs
+
+        self.store.storage.publish([pack.upload for pack in self._full])
+        publish_packs(
+            self.store.storage,
+            self._full,
+            lambda: self.store.reload_index(for_writing=True),
+            self._new_id,
+        )
+        self._full.clear()
+        self.index = self.store.reload_index(for_writing=True)
+        self._claims.clear()
+
+    def _take(self, pack: NewPack) -> None:
+        """A pack is full: let another thread make it durable meanwhile."""
+        self.new_bytes += pack.upload.size
+        self._full.append(pack)
+        if self._syncer is None:
+            self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+        self._syncs.append(self._syncer.submit(pack.upload.seal))
+
+    def _new_id(self) -> bytes:
+        return self._random_bytes(16)
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Hold the store so that nobody else writes to it. Raises BusyError at once if somebody does."""
+    held: list[int] = []
+    try:
+        for name in layout.EPOCH_LOCKS:
+            held.append(
+                os.open(store.storage.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            )
+            fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise BusyError(
+            "another command writes to the store", hint="run the command again when it is done"
+        ) from error
+    except OSError as error:
+        raise as_storage_error(error, "lock", store.storage.root) from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _take_epoch_lock(store: Store) -> int:
+    """A shared lock on the epoch lock that `gc-epoch` names; it goes with its descriptor."""
+    while True:
+        epoch = _read_epoch(store)
+        path = store.storage.root / layout.EPOCH_LOCKS[epoch]
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if _read_epoch(store) == epoch:
+            return descriptor
+        os.close(descriptor)
+
+
+def _read_epoch(store: Store) -> int:
+    epoch = record_format.decode(store.storage.read(layout.EPOCH), Epoch, layout.EPOCH).epoch
+    if epoch not in (0, 1):
+        raise CorruptStoreError(f"{layout.EPOCH} names epoch {epoch}")
+    return epoch

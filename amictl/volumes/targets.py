@@ -1,0 +1,239 @@
+"""Where a volume is written to: a new file, an existing file or device rewritten in place.
+
+A new file has no name until it is complete. What is rewritten in place is marked as incomplete,
+durably, before the first write, and the mark is removed after the last sync.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from amictl.errors import ConflictError, SourceInUseError, StorageError, UsageError
+from amictl.storage.disk import Disk, as_storage_error, read_exactly
+from amictl.volumes.image_locks import written_by_a_machine
+
+MARK_SUFFIX = ".amictl-incomplete"
+_F_SETLEASE = 1024
+
+
+class NewFile:
+    """A file that appears under its name whole, or not at all; what is not written reads as zeros."""
+
+    def __init__(self, path: Path, size_bytes: int, disk: Disk, *, replace: bool) -> None:
+        self._path = path
+        self._disk = disk
+        self._replace = replace
+        if not replace and os.path.lexists(path):
+            raise ConflictError(
+                f"{str(path)!r} exists",
+                hint="use --force to replace it, or --in-place to rewrite what differs",
+            )
+        try:
+            self._descriptor, self._temporary = self._open()
+            disk.truncate(self._descriptor, size_bytes)
+        except OSError as error:
+            raise as_storage_error(error, "create", path) from error
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write bytes; from any thread. Raises StorageError."""
+        try:
+            self._disk.write_at(self._descriptor, data, offset)
+        except OSError as error:
+            raise as_storage_error(error, "write", self._path) from error
+
+    def begin_write_back(self, offset: int, length: int) -> None:
+        """Let the system start writing what is there, so that the sync at the end is short."""
+        self._disk.begin_write_back(self._descriptor, offset, length)
+
+    def commit(self) -> None:
+        """Give the file its name. When this returns, it survives a power cut."""
+        try:
+            self._disk.sync(self._descriptor)
+            self._name()
+            self._disk.sync_directory(self._path.parent)
+        except FileExistsError as error:
+            raise ConflictError(f"{str(self._path)!r} came into being meanwhile") from error
+        except OSError as error:
+            raise as_storage_error(error, "finish", self._path) from error
+        self._close()
+
+    def discard(self) -> None:
+        """Forget the file. Never raises; does nothing after `commit`."""
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                self._close()
+            if self._temporary is not None:
+                with suppress(OSError):
+                    self._disk.unlink(self._temporary)
+
+    def _open(self) -> tuple[int, Path | None]:
+        try:
+            return self._disk.create_unnamed(self._path.parent), None
+        except OSError as error:
+            if error.errno not in (95, 21, 2) or not self._path.parent.is_dir():
+                raise
+        # No unnamed files on this file system: a hidden name instead.
+        temporary = self._beside()
+        return self._disk.create(temporary), temporary
+
+    def _name(self) -> None:
+        if self._temporary is None and not self._replace:
+            self._disk.name_unnamed(self._descriptor, self._path)
+            return
+        if self._temporary is None:
+            self._temporary = self._beside()
+            self._disk.name_unnamed(self._descriptor, self._temporary)
+        if self._replace:
+            self._disk.rename(self._temporary, self._path)
+        else:
+            self._disk.link(self._temporary, self._path)
+            self._disk.unlink(self._temporary)
+        self._temporary = None
+
+    def _beside(self) -> Path:
+        return self._path.with_name(f".{self._path.name[:200]}.{secrets.token_hex(4)}")
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        self._disk.close(descriptor)
+
+
+class ExistingTarget:
+    """A file or block device that is rewritten where it differs. Reads and writes from any thread."""
+
+    def __init__(self, path: Path, disk: Disk, marks: Path) -> None:
+        self.path = path
+        self._disk = disk
+        try:
+            self.descriptor = _open_alone(path)
+        except OSError as error:
+            if error.errno == 16:
+                raise SourceInUseError(
+                    f"{str(path)!r} is in use", hint="stop the machine, or unmount what is on it"
+                ) from error
+            raise as_storage_error(error, "open", path) from error
+        self.is_device = stat.S_ISBLK(os.fstat(self.descriptor).st_mode)
+        self._mark = _mark_path(path, marks, is_device=self.is_device)
+        self.written_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the file or device."""
+        return os.lseek(self.descriptor, 0, os.SEEK_END)
+
+    def begin(self, size_bytes: int, snapshot_id: str) -> None:
+        """Mark it as incomplete, durably, then give it its length. Raises UsageError if a device is too small."""
+        if self.is_device and self.size_bytes < size_bytes:
+            raise UsageError(
+                f"{str(self.path)!r} has {self.size_bytes} bytes; the volume has {size_bytes}"
+            )
+        try:
+            self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                descriptor = self._disk.create(self._mark)
+                self._disk.write_at(descriptor, f"{snapshot_id}\n".encode(), 0)
+                self._disk.sync(descriptor)
+                self._disk.close(descriptor)
+            self._disk.sync_directory(self._mark.parent)
+            if not self.is_device:
+                self._disk.truncate(self.descriptor, size_bytes)
+        except OSError as error:
+            raise as_storage_error(error, "begin to write", self.path) from error
+
+    def read(self, offset: int, target: memoryview) -> None:
+        """Fill `target`. Raises StorageError."""
+        try:
+            count = read_exactly(self.descriptor, target, offset)
+        except OSError as error:
+            raise as_storage_error(error, "read", self.path) from error
+        if count != len(target):
+            raise StorageError(f"{str(self.path)!r} ends at byte {offset + count}")
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write bytes. Raises StorageError."""
+        try:
+            self._disk.write_at(self.descriptor, data, offset)
+        except OSError as error:
+            raise as_storage_error(error, "write", self.path) from error
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make a range read as zeros, without taking space where that can be done."""
+        try:
+            if self.is_device:
+                self._disk.zero_device(self.descriptor, offset, length)
+            else:
+                self._disk.zero(self.descriptor, offset, length)
+        except OSError:
+            self._write_zeros(offset, length)
+
+    def finish(self) -> None:
+        """Sync, then remove the mark. When this returns, the content survives a power cut."""
+        try:
+            self._disk.sync(self.descriptor)
+            self._disk.unlink(self._mark)
+            self._disk.sync_directory(self._mark.parent)
+        except OSError as error:
+            raise as_storage_error(error, "finish", self.path) from error
+
+    def close(self) -> None:
+        """Close it; a target that was begun and not finished keeps its mark."""
+        os.close(self.descriptor)
+
+    def _write_zeros(self, offset: int, length: int) -> None:
+        zeros = memoryview(bytes(min(length, 1 << 20)))
+        for start in range(0, length, len(zeros)):
+            self.write(offset + start, zeros[: min(len(zeros), length - start)])
+
+
+def path_text(path: Path) -> str:
+    """An absolute path without symbolic links, as text that JSON can hold."""
+    return (
+        str(path.resolve()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    )
+
+
+def is_device(path: Path) -> bool:
+    """Whether a target is a block device."""
+    try:
+        return stat.S_ISBLK(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _open_alone(path: Path) -> int:
+    """Open for writing where nobody else has it open. Raises SourceInUseError, UsageError, OSError."""
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+        raise UsageError(f"{str(path)!r} is neither a file nor a block device")
+    exclusive = os.O_EXCL if stat.S_ISBLK(status.st_mode) else 0
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
+    try:
+        if written_by_a_machine(descriptor) or _is_open_elsewhere(descriptor):
+            raise SourceInUseError(
+                f"{str(path)!r} is open elsewhere", hint="stop the machine that uses it"
+            )
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_open_elsewhere(descriptor: int) -> bool:
+    """A write lease is granted to the only holder of a file; where leases do not work, nobody can tell."""
+    try:
+        fcntl.fcntl(descriptor, _F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as error:
+        return error.errno == 11
+    fcntl.fcntl(descriptor, _F_SETLEASE, fcntl.F_UNLCK)
+    return False
+
+
+def _mark_path(path: Path, marks: Path, *, is_device: bool) -> Path:
+    """Beside a file; in the folder `marks` for a device, whose own folder does not outlive the machine's run."""
+    if is_device:
+        return marks / (hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32] + MARK_SUFFIX)
+    return path.with_name(path.name + MARK_SUFFIX)
