@@ -1,1 +1,4 @@
-"""What can be done: one module per operation family; takes a Store, returns a result, never prints."""
+"""What can be done: one module per operation family.
+
+Takes a Store, returns a result, never prints.
+"""

@@ -54,7 +54,10 @@ def list_changed_blocks(
     max_results: int | None = None,
     next_token: str | None = None,
 ) -> dict[str, Any]:
-    """Blocks whose bytes differ, ascending. A token is absent where that snapshot has only zeros."""
+    """Blocks whose bytes differ, ascending.
+
+    A token is absent where that snapshot has only zeros.
+    """
     first, second = _snapshot(store, first_snapshot_id), _snapshot(store, second_snapshot_id)
     start = _start(starting_block_index, next_token)
     items = (

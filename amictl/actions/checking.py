@@ -1,4 +1,5 @@
-"""Checking a store and verifying a snapshot: every fault, and the images, disks and bytes that it hurts."""
+"""Checking a store and verifying a snapshot: every fault, and the images, disks and bytes that
+it hurts."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -71,8 +72,9 @@ def check_store(
 def verify_snapshot(
     store: Store, snapshot_id: str, *, against: Path | None = None, surroundings: Surroundings
 ) -> dict[str, Any]:
-    """Read a snapshot whole, every chunk against its name; and compare it with a file, if one is given.
+    """Read a snapshot whole, every chunk against its name.
 
+    And compare it with a file, if one is given.
     `Faults` has byte ranges of the volume and a reason for each.
     """
     core = catalog.read_snapshot(store, require_id("snap", snapshot_id))

@@ -52,8 +52,9 @@ class CreateSnapshotRequest:
 
 @dataclass(frozen=True, slots=True)
 class CreateImageRequest:
-    """One or more disks to one image; `disks` are device name or None, and file; the first is the root.
+    """One or more disks to one image.
 
+    `disks` are device name or None, and file; the first is the root.
     `block_device_mappings` have EC2's shape.
     """
 
@@ -108,8 +109,9 @@ def create_snapshot(
 def create_image(
     store: Store, request: CreateImageRequest, surroundings: Surroundings, on_secured: OnSecured
 ) -> dict[str, Any]:
-    """`{"ImageId": …}` once the image is available; see `create_snapshot` for `on_secured` and errors.
+    """`{"ImageId": …}` once the image is available.
 
+    See `create_snapshot` for `on_secured` and errors.
     Raises ImageNameDuplicateError if the name is taken.
     """
     store.require_features("write")
@@ -212,7 +214,8 @@ def _frozen(
 def _pending_files(
     store: Store, plans: Sequence[SnapshotPlan], image: PendingImage | None
 ) -> Iterator[list[PendingFile]]:
-    """The pending files of the snapshots, and of the image if there is one, for the time of the work.
+    """The pending files of the snapshots, and of the image if there is one, for the time of
+    the work.
 
     They are removed when the block ends well; otherwise they say why it did not.
     """

@@ -20,7 +20,10 @@ def describe_images(store: Store, image_ids: tuple[str, ...] = ()) -> dict[str, 
 
 
 def describe_snapshots(store: Store, snapshot_ids: tuple[str, ...] = ()) -> dict[str, Any]:
-    """`{"Snapshots": […]}`, oldest first. Raises SnapshotNotFoundError if one of the ids is unknown."""
+    """`{"Snapshots": […]}`, oldest first.
+
+    Raises SnapshotNotFoundError if one of the ids is unknown.
+    """
     found = _snapshots(store, snapshot_ids)
     return {
         "Snapshots": sorted(

@@ -36,7 +36,10 @@ RANGES_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class CreateVolumeRequest:
-    """A snapshot, by its id or as the newest of a volume at a time; and where it is to be written."""
+    """A snapshot, by its id or as the newest of a volume at a time.
+
+    And where it is to be written.
+    """
 
     snapshot_id: str | None
     volume_id: str | None

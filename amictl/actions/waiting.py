@@ -44,7 +44,7 @@ def wait_for(
         if clock() >= deadline:
             raise BusyError(
                 f"Waiter {_TITLES[what]} failed: Max attempts exceeded",
-                hint="it goes on in the background; wait again, or look with describe-images and describe-snapshots",
+                hint="the work goes on; wait again, or look with describe-images",
             )
         sleep(min(_DELAY_SECONDS, max(0.0, deadline - clock())))
 

@@ -9,6 +9,7 @@ its own.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from amictl.cli.failures import FailedWorkerError
-from amictl.errors import CorruptStoreError, InterruptedBySignalError, UsageError
+from amictl.errors import CorruptStoreError, InterruptedBySignalError, StorageError, UsageError
 from amictl.progress import Progress
 
 SECURED_FD = "AMICTL_SECURED_FD"
@@ -95,7 +96,9 @@ def _failure(status: int, complaints: IO[bytes]) -> FailedWorkerError:
     message = complaints.read().decode(errors="replace").rstrip()
     if status < 0:
         message = "\n".join(filter(None, (message, f"the worker was killed by signal {-status}")))
-        status = 128 - status
+        # Stopped by a person, or by the system, as when memory runs out.
+        stopped = -status in (signal.SIGINT, signal.SIGTERM)
+        status = 128 - status if stopped else StorageError.exit_code
     return FailedWorkerError(message or "the worker ended without a word", status or 1)
 
 

@@ -19,7 +19,10 @@ class Decompressor:
         self._context = zstandard.ZstdDecompressor(max_window_size=1 << 23)
 
     def decode_into(self, codec: int, payload: memoryview, target: memoryview) -> None:
-        """Fill `target`, whose size is the plain length. Raises CorruptStoreError unless it fits exactly."""
+        """Fill `target`, whose size is the plain length.
+
+        Raises CorruptStoreError unless it fits exactly.
+        """
         if codec == CODEC_STORED:
             if len(payload) != len(target):
                 raise CorruptStoreError("a stored frame's payload has a wrong length")

@@ -120,7 +120,8 @@ def candidates(data: memoryview, average_size: int) -> list[int]:
     hashes = sector_hashes(data)
     mask = np.uint64((1 << candidate_bits(average_size)) - 1)
     chosen = np.flatnonzero((hashes & mask) == 0)
-    # A sector of zeros hashes to zero; a hash of zero from other bytes is one in 2^64 and looked at.
+    # A sector of zeros hashes to zero; a hash of zero from other bytes is one in 2^64 and looked
+    # at.
     zero = chosen[hashes[chosen] == 0]
     if len(zero):
         words = np.frombuffer(data, dtype="<u8", count=len(hashes) * _SECTOR_WORDS).reshape(

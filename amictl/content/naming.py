@@ -1,4 +1,7 @@
-"""How content is recognised: names of chunks and fingerprints of segments. amictl-store(5), NAMES."""
+"""How content is recognised: names of chunks and fingerprints of segments.
+
+amictl-store(5), NAMES.
+"""
 
 from blake3 import blake3
 
@@ -13,5 +16,8 @@ def chunk_name(data: Buffer) -> Name:
 
 
 def fingerprint(data: Buffer, key: bytes) -> bytes:
-    """16 bytes of keyed BLAKE3 of a segment's plain bytes; equal under one key means equal bytes."""
+    """16 bytes of keyed BLAKE3 of a segment's plain bytes.
+
+    Equal under one key means equal bytes.
+    """
     return blake3(data, key=key).digest(FINGERPRINT_SIZE)

@@ -74,7 +74,10 @@ def decode_tail(data: Buffer) -> tuple[bytes, int]:
 
 
 def decode_entries(footer: Buffer, pack_length: int) -> tuple[Entry, ...]:
-    """The entries from the whole footer, tail included. Raises CorruptStoreError unless they fill the pack."""
+    """The entries from the whole footer, tail included.
+
+    Raises CorruptStoreError unless they fill the pack.
+    """
     magic, count, parity = _FOOTER_HEAD.unpack_from(footer)
     refuse(magic != FOOTER_MAGIC, "the pack's footer does not begin with its magic")
     refuse(parity != 0, "the pack has parity, which version 1 reserves")

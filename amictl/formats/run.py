@@ -132,7 +132,10 @@ class Rows:
 
 
 def sort_order(rows: Rows) -> "npt.NDArray[np.int64]":
-    """The order by key, then name, pack and offset; ties in the key are rare, so they are sorted apart."""
+    """The order by key, then name, pack and offset.
+
+    Ties in the key are rare, so they are sorted apart.
+    """
     import numpy as np
 
     order = np.argsort(rows.keys, kind="stable")

@@ -57,7 +57,10 @@ def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]
 
 
 def pending_snapshot_shape(work: PendingSnapshot, *, alive: bool, died: str = "") -> dict[str, Any]:
-    """A snapshot that is being made, or whose making failed; `died` is the reason if none is recorded."""
+    """A snapshot that is being made, or whose making failed.
+
+    `died` is the reason if none is recorded.
+    """
     pending = alive and work.reason is None
     shape = {
         "SnapshotId": work.snapshot_id,

@@ -1,4 +1,7 @@
-"""The block map: a tree of nodes that leads from a volume's bytes to chunks. amictl-store(5), BLOCK MAPS."""
+"""The block map: a tree of nodes that leads from a volume's bytes to chunks.
+
+amictl-store(5), BLOCK MAPS.
+"""
 
 from dataclasses import dataclass
 

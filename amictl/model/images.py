@@ -19,8 +19,14 @@ _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 _DEVICE = re.compile(r"/dev/[a-z][a-z0-9]{1,31}|xvd[a-z]{1,2}")
 _EPHEMERAL = re.compile(r"ephemeral([0-9]|1[0-9]|2[0-3])")
 _EBS_KEYS = {
-    "SnapshotId", "VolumeSize", "DeleteOnTermination", "VolumeType", "Iops", "Throughput", "Encrypted",
-}  # fmt: skip
+    "SnapshotId",
+    "VolumeSize",
+    "DeleteOnTermination",
+    "VolumeType",
+    "Iops",
+    "Throughput",
+    "Encrypted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,14 @@ def require_name(name: str) -> None:
     """Raises ImageNameMalformedError unless EC2 would take the name."""
     if not _NAME.fullmatch(name):
         raise ImageNameMalformedError(
-            "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, "
-            "'(', ')', '[', ']', ' ', '.', '/', '-', ''', '@' and '_'"
+            "AMI names must be between 3 and 128 characters long, and may contain letters, "
+            "numbers, '(', ')', '[', ']', ' ', '.', '/', '-', ''', '@' and '_'"
         )
 
 
 def plan_devices(given: Sequence[str | None], root_device_name: str | None) -> list[str]:
-    """A device name for each disk: the given one, else /dev/sda1 for the first, then /dev/sdb and on.
+    """A device name for each disk: the given one, else /dev/sda1 for the first, then
+    /dev/sdb and on.
 
     Raises BlockDeviceMappingError for a malformed or repeated name.
     """

@@ -30,12 +30,20 @@ class Disk:
         return os.open(path, _NEW, mode)
 
     def create_unnamed(self, directory: Path) -> int:
-        """Open a new file without a name, which vanishes when it is closed before `name_unnamed`."""
+        """Open a new file without a name, which vanishes when it is closed before
+        `name_unnamed`."""
         return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, FILE_MODE)
 
     def name_unnamed(self, descriptor: int, path: Path) -> None:
         """Give an unnamed file its name. Raises FileExistsError if it is taken."""
-        os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Python follows the link in /proc only when a directory is given.
+            os.link(
+                f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True
+            )
+        finally:
+            os.close(folder)
 
     def open_existing(self, path: Path) -> int:
         """Open an existing file or device for reading and writing."""
@@ -101,7 +109,10 @@ class Disk:
 
 
 def read_exactly(descriptor: int, target: memoryview, offset: int) -> int:
-    """Fill `target` from `offset` on; short reads are continued. Returns the bytes read: less only at the end."""
+    """Fill `target` from `offset` on.
+
+    Short reads are continued. Returns the bytes read: less only at the end.
+    """
     done = 0
     while done < len(target):
         count = os.preadv(descriptor, [target[done:]], offset + done)
@@ -138,7 +149,8 @@ def _sync_file_range(descriptor: int, offset: int, length: int) -> None:
 
 
 def as_storage_error(error: OSError, doing: str, path: Path | str) -> StorageError:
-    """An error of the file system, in words that name the place and, for a full disk, the way out."""
+    """An error of the file system, in words that name the place and, for a full disk, the
+    way out."""
     hint = None
     if error.errno in (28, 122):
         hint = "free some space, then run the command again; what was stored stays valid"

@@ -19,7 +19,10 @@ class Upload(Protocol):
         ...
 
     def seal(self) -> None:
-        """Make the bytes durable; the object still has no name. Raises StorageError, once and for all."""
+        """Make the bytes durable.
+
+        The object still has no name. Raises StorageError, once and for all.
+        """
         ...
 
     def discard(self) -> None:
@@ -62,7 +65,10 @@ class Storage(Protocol):
         ...
 
     def replace_if_unchanged(self, name: str, data: bytes, expected: bytes | None) -> bool:
-        """Replace whole if the content is still `expected` (None: absent); durable when it returns True."""
+        """Replace whole if the content is still `expected` (None: absent).
+
+        Durable when it returns True.
+        """
         ...
 
     def delete(self, name: str) -> None:

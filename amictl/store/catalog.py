@@ -59,7 +59,10 @@ def image_ids(store: Store) -> list[str]:
 
 
 def put_snapshot(store: Store, core: SnapshotCore, attributes: Attributes) -> None:
-    """Complete a snapshot: attributes, then the core that makes it exist. Durable when it returns."""
+    """Complete a snapshot: attributes, then the core that makes it exist.
+
+    Durable when it returns.
+    """
     _put(store, core.snapshot_id, core, attributes)
 
 

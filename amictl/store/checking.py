@@ -233,7 +233,10 @@ class StoreCheck:
             self._found.append(fault.damaged)
 
     def _foreign(self, packs: set[str], runs: set[str]) -> None:
-        """Files that nobody of us wrote are faults; packs and runs that CURRENT does not name are garbage."""
+        """Files that nobody of us wrote are faults.
+
+        Packs and runs that CURRENT does not name are garbage.
+        """
         known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
         for folder, (ids, suffix) in known.items():
             for name, size in sorted(self._store.storage.names(folder)):

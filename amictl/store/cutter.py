@@ -18,7 +18,10 @@ class SegmentStorer:
         self._compressor = Compressor(writer.store.config.compression_level)
 
     def store(self, data: memoryview, mark: bytes) -> tuple[Leaf, int]:
-        """The leaf of a segment, whose new chunks are now in frames; and how many bytes were new."""
+        """The leaf of a segment, whose new chunks are now in frames.
+
+        And how many bytes were new.
+        """
         pieces = cut(data, self._average)
         names = [
             None if piece.is_zero else chunk_name(data[piece.start : piece.stop])

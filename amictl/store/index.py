@@ -132,14 +132,18 @@ class Index:
         before: "Index | None" = None,
         for_writing: bool = False,
     ) -> "Index":
-        """Read CURRENT and map its runs; those of `before` are used again. Raises CorruptStoreError."""
+        """Read CURRENT and map its runs.
+
+        Those of `before` are used again. Raises CorruptStoreError.
+        """
         known = before._by_id if before else {}
         while True:
             data = storage.read(places.CURRENT)
             try:
                 return cls._map(storage, data, known, damage, for_writing)
             except CorruptStoreError as error:
-                # A writer that merged runs removes them once CURRENT has changed: begin again there.
+                # A writer that merged runs removes them once CURRENT has changed: begin again
+                # there.
                 if isinstance(error, ObjectMissingError) and storage.read(places.CURRENT) != data:
                     continue
                 error.hint = "the index can be made again from the packs: amictl rebuild-index"

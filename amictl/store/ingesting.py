@@ -96,8 +96,9 @@ class Ingest:
         self._counts = [0, 0, 0]
 
     def run(self) -> Ingested:
-        """Read everything and build the map. Raises what `read` raises, StorageError, CorruptStoreError.
+        """Read everything and build the map.
 
+        Raises what `read` raises, StorageError, CorruptStoreError.
         When it returns nothing depends on the source; nodes and frames are not yet published.
         """
         workers = worker_count()

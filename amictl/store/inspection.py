@@ -1,4 +1,5 @@
-"""Looking a store over: are all pieces there, are they what was written, and whom does damage hurt."""
+"""Looking a store over: are all pieces there, are they what was written, and whom does damage
+hurt."""
 
 from dataclasses import dataclass
 
@@ -34,7 +35,10 @@ class PackFault:
 
 
 def pack_entries(store: Store, row: PackRow) -> tuple[Entry, ...]:
-    """The entries of a pack, from its footer. Raises CorruptStoreError unless the outside is sound."""
+    """The entries of a pack, from its footer.
+
+    Raises CorruptStoreError unless the outside is sound.
+    """
     name = layout.pack(row.pack_id)
     size = store.storage.size(name)
     if size != row.length:
@@ -157,5 +161,8 @@ def rows_in_piece(kind: PackKind, entry: Entry, data: bytearray) -> list[PlacedN
 
 
 def read_piece(store: Store, name: str, entry: Entry) -> bytearray:
-    """The stored bytes of a frame or node of the pack object `name`. Raises StorageError, CorruptStoreError."""
+    """The stored bytes of a frame or node of the pack object `name`.
+
+    Raises StorageError, CorruptStoreError.
+    """
     return _range(store, name, entry.offset, entry.length)

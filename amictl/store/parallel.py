@@ -33,7 +33,10 @@ class PerThread(Generic[Own]):
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """The result for each item, in order. The first error ends it; nothing runs when it is raised."""
+    """The result for each item, in order.
+
+    The first error ends it; nothing runs when it is raised.
+    """
     waiting: deque[Future[Result]] = deque()
     workers = worker_count()
     with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:

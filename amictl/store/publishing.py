@@ -25,8 +25,9 @@ def publish_packs(
     load_index: Callable[[], Index],
     new_run_id: Callable[[], bytes],
 ) -> None:
-    """Name durable packs in the index; when this returns, the index leads to them after a power cut.
+    """Name durable packs in the index.
 
+    When this returns, the index leads to them after a power cut.
     Starts again when another writer was quicker. Raises StorageError, CorruptStoreError, BusyError.
     """
     for _ in range(_TRIES):
@@ -104,7 +105,10 @@ def write_run(storage: DirectoryStorage, rows: Rows, run_id: bytes) -> int:
 
 
 def _merge(index: Index, rows: Rows) -> tuple[Rows, tuple[RunRow, ...]]:
-    """The rows together with those of the newest runs, as far as that pays; and the runs that stay."""
+    """The rows together with those of the newest runs, as far as that pays.
+
+    And the runs that stay.
+    """
     parts = [rows]
     count = len(rows.keys)
     kept = list(index.current.runs)

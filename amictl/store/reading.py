@@ -131,7 +131,8 @@ class SegmentReader:
                 self.buffer[chunk.start : chunk.stop] = content
 
     def _in_place(self, frame: Frame, chunks: list[_Wanted]) -> memoryview | None:
-        """The part of the buffer that the frame fills exactly, if it does: then nothing is copied."""
+        """The part of the buffer that the frame fills exactly, if it does: then nothing
+        is copied."""
         if len(chunks) != len(frame.names):
             return None
         for position, chunk in enumerate(chunks):

@@ -133,7 +133,10 @@ class _SavedProgress:
 
 
 def _choose_parent(store: Store, plan: SnapshotPlan) -> SnapshotCore | None:
-    """The snapshot to compare with. A parent that cannot be read is done without, unless it was named."""
+    """The snapshot to compare with.
+
+    A parent that cannot be read is done without, unless it was named.
+    """
     if plan.parent == "none":
         return None
     if plan.parent != "auto":

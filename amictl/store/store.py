@@ -80,7 +80,7 @@ class Store:
         unknown = set(getattr(self.config.features, kind)) - set(getattr(KNOWN_FEATURES, kind))
         if unknown:
             raise UnsupportedError(
-                f"the store needs {', '.join(sorted(unknown))} to {kind}; this amictl does not know it",
+                f"to {kind}, the store needs {', '.join(sorted(unknown))}, unknown to this amictl",
                 hint="use a newer amictl",
             )
 
@@ -92,7 +92,10 @@ class Store:
         return node
 
     def read_interior(self, name: Name, level: int) -> Interior:
-        """Raises CorruptStoreError if it is missing, damaged or of another level. Kept for a while."""
+        """Raises CorruptStoreError if it is missing, damaged or of another level.
+
+        Kept for a while.
+        """
         with self._lock:
             kept = self._interiors.get(name)
             if kept is not None:
@@ -128,7 +131,10 @@ class Store:
         raise failure
 
     def read_bytes(self, location: Location) -> bytearray:
-        """The stored bytes of a frame or node, unchecked. Raises CorruptStoreError, ObjectMissingError."""
+        """The stored bytes of a frame or node, unchecked.
+
+        Raises CorruptStoreError, ObjectMissingError.
+        """
         row = self.index.packs.get(location.pack)
         if row is None:
             raise ObjectMissingError(f"pack number {location.pack} is not in the index")

@@ -93,7 +93,8 @@ class Writer:
         return unknown
 
     def has_all(self, names: Sequence[Name | None]) -> bool:
-        """Whether a leaf that the store has may be used again: damage is the only thing against it."""
+        """Whether a leaf that the store has may be used again: damage is the only thing
+        against it."""
         if not self.index.knows_damage:
             return True
         return all(name is None or self.index.find(name) is not None for name in names)
@@ -103,7 +104,10 @@ class Writer:
         self._frames.append(data, names)
 
     def add_node(self, node: Node) -> Name:
-        """Store a node unless the store has it. Its children must have been stored or claimed before."""
+        """Store a node unless the store has it.
+
+        Its children must have been stored or claimed before.
+        """
         data = node_format.encode(node)
         name = node_format.name_of(data)
         with self._claim_lock:
@@ -133,7 +137,10 @@ class Writer:
         self._nodes.finish()
 
     def publish(self) -> None:
-        """Make everything added so far durable and known. Raises StorageError; the first error is final."""
+        """Make everything added so far durable and known.
+
+        Raises StorageError; the first error is final.
+        """
         self.finish_packs()
         for sync in self._syncs:
             sync.result()
@@ -167,7 +174,10 @@ class Writer:
 
 @contextmanager
 def alone(store: Store) -> Iterator[None]:
-    """Hold the store so that nobody else writes to it. Raises BusyError at once if somebody does."""
+    """Hold the store so that nobody else writes to it.
+
+    Raises BusyError at once if somebody does.
+    """
     held: list[int] = []
     try:
         for name in layout.EPOCH_LOCKS:

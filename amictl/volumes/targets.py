@@ -21,7 +21,10 @@ _F_SETLEASE = 1024
 
 
 class NewFile:
-    """A file that appears under its name whole, or not at all; what is not written reads as zeros."""
+    """A file that appears under its name whole, or not at all.
+
+    What is not written reads as zeros.
+    """
 
     def __init__(self, path: Path, size_bytes: int, disk: Disk, *, replace: bool) -> None:
         self._path = path
@@ -103,7 +106,10 @@ class NewFile:
 
 
 class ExistingTarget:
-    """A file or block device that is rewritten where it differs. Reads and writes from any thread."""
+    """A file or block device that is rewritten where it differs.
+
+    Reads and writes from any thread.
+    """
 
     def __init__(self, path: Path, disk: Disk, marks: Path) -> None:
         self.path = path
@@ -126,7 +132,10 @@ class ExistingTarget:
         return os.lseek(self.descriptor, 0, os.SEEK_END)
 
     def begin(self, size_bytes: int, snapshot_id: str) -> None:
-        """Mark it as incomplete, durably, then give it its length. Raises UsageError if a device is too small."""
+        """Mark it as incomplete, durably, then give it its length.
+
+        Raises UsageError if a device is too small.
+        """
         if self.is_device and self.size_bytes < size_bytes:
             raise UsageError(
                 f"{str(self.path)!r} has {self.size_bytes} bytes; the volume has {size_bytes}"
@@ -205,7 +214,10 @@ def is_device(path: Path) -> bool:
 
 
 def _open_alone(path: Path) -> int:
-    """Open for writing where nobody else has it open. Raises SourceInUseError, UsageError, OSError."""
+    """Open for writing where nobody else has it open.
+
+    Raises SourceInUseError, UsageError, OSError.
+    """
     status = path.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode)):
         raise UsageError(f"{str(path)!r} is neither a file nor a block device")
@@ -223,7 +235,10 @@ def _open_alone(path: Path) -> int:
 
 
 def _is_open_elsewhere(descriptor: int) -> bool:
-    """A write lease is granted to the only holder of a file; where leases do not work, nobody can tell."""
+    """A write lease is granted to the only holder of a file.
+
+    Where leases do not work, nobody can tell.
+    """
     try:
         fcntl.fcntl(descriptor, _F_SETLEASE, fcntl.F_WRLCK)
     except OSError as error:
@@ -233,7 +248,10 @@ def _is_open_elsewhere(descriptor: int) -> bool:
 
 
 def _mark_path(path: Path, marks: Path, *, is_device: bool) -> Path:
-    """Beside a file; in the folder `marks` for a device, whose own folder does not outlive the machine's run."""
+    """Beside a file.
+
+    In the folder `marks` for a device, whose own folder does not outlive the machine's run.
+    """
     if is_device:
         return marks / (hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32] + MARK_SUFFIX)
     return path.with_name(path.name + MARK_SUFFIX)
