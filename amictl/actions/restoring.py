@@ -152,7 +152,10 @@ class _Restore:
             index, name = item
             offset = index * SEGMENT_SIZE
             reader = self._readers.get()
-            leaf = self._store.read_leaf(name)
+            try:
+                leaf = self._store.read_leaf(name)
+            except CorruptStoreError as error:
+                return self._lost(offset, error)
             faults = reader.read(leaf)
             written = 0
             for start, stop in data_ranges(leaf):
@@ -203,7 +206,10 @@ class _Restore:
                 return _Done(offset + length, 0, [])
             target.zero(offset, length)
             return _Done(offset + length, length, [])
-        leaf = self._store.read_leaf(name)
+        try:
+            leaf = self._store.read_leaf(name)
+        except CorruptStoreError as error:
+            return self._lost(offset, error)
         tail = length - leaf.plain_length
         if tail == 0 and fingerprint(present, self._key) == leaf.fingerprint:
             return _Done(offset + length, 0, [])
@@ -224,16 +230,26 @@ class _Restore:
                 written += size
         return _Done(offset + length, written, damaged)
 
+    def _lost(self, offset: int, error: CorruptStoreError) -> _Done:
+        """A segment whose leaf cannot be read."""
+        stop = min(offset + SEGMENT_SIZE, self._core.size_bytes)
+        return _Done(stop, 0, [(offset, stop, error.message)])
+
     def _collect(self, segments: Iterator[_Done]) -> int:
         """Add up, and report; raises CorruptStoreError that names all damaged ranges."""
         written = 0
         damaged: list[tuple[int, int, str]] = []
         total = self._core.size_bytes
-        for segment in segments:
-            written += segment.written
-            damaged += segment.damaged
-            position = min(segment.position, total)
-            self._surroundings.progress.update(Step("restore", position, total, known=position))
+        position = 0
+        try:
+            for segment in segments:
+                written += segment.written
+                damaged += segment.damaged
+                position = min(segment.position, total)
+                self._surroundings.progress.update(Step("restore", position, total, known=position))
+        except CorruptStoreError as error:
+            # An inner node: what it covers cannot be told from below it.
+            damaged.append((position, total, error.message))
         self._surroundings.progress.update(Step("restore", total, total, known=total))
         if damaged:
             ranges = "; ".join(

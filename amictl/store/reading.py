@@ -56,6 +56,8 @@ class SegmentReader:
         buffer holds nothing to be trusted there.
         """
         names = [name for name in leaf.names if name is not None]
+        if not names:
+            return []
         wanted, faults = _chunks_wanted(leaf, self._store.index.find_many(names))
         faults += self._read(wanted)
         if faults:

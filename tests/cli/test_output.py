@@ -1,0 +1,94 @@
+"""Results on standard output: JSON, YAML, text, tables, ids; and what is selected from them."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from amictl.cli.command import Presentation
+from amictl.cli.global_options import GlobalOptions
+from amictl.cli.invocation import Invocation
+from amictl.cli.output import rendered
+from amictl.cli.table_output import table_of
+from tests.conftest import Home
+
+IMAGE = {"ImageId": "ami-0123456789abcdef0", "Name": "wéb", "Tags": [{"Key": "a", "Value": "b"}]}
+RESULT: dict[str, Any] = {"Images": [IMAGE, {**IMAGE, "Name": "db"}]}
+PRESENTATION = Presentation(identifier="ImageId", columns=("ImageId", "Name"))
+
+
+def shown(result: dict[str, Any], **options: Any) -> str:
+    return rendered(Invocation(given=GlobalOptions(**options)), PRESENTATION, result)
+
+
+def test_json_has_four_spaces_and_keeps_the_order() -> None:
+    assert shown(RESULT, output="json") == json.dumps(RESULT, indent=4, ensure_ascii=False) + "\n"
+
+
+def test_without_a_terminal_it_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(RESULT) == shown(RESULT, output="json")
+
+
+def test_yaml_says_the_same() -> None:
+    assert yaml.safe_load(shown(RESULT, output="yaml")) == RESULT
+
+
+@pytest.mark.parametrize("output", ["json", "yaml", "text", "table"])
+def test_an_empty_result_prints_nothing(output: str) -> None:
+    assert shown({}, output=output) == ""
+
+
+def test_quiet_prints_ids_in_any_form() -> None:
+    expected = "ami-0123456789abcdef0\nami-0123456789abcdef0\n"
+    assert shown(RESULT, quiet=True, output="table") == expected
+    assert shown({"ImageId": "ami-1"}, quiet=True) == "ami-1\n"
+
+
+def test_a_table_of_several_shows_the_columns_that_were_chosen() -> None:
+    table = shown(RESULT, output="table")
+    assert "ImageId" in table
+    assert "Tags" not in table
+
+
+def test_a_table_of_one_shows_everything() -> None:
+    table = shown({"Images": [IMAGE]}, output="table")
+    assert "wéb" in table
+    assert "Key=a,Value=b" in table
+
+
+@pytest.mark.parametrize(
+    ("value", "fragments"),
+    [
+        ({"Images": []}, ["Images: none"]),
+        ([["a", 1], ["b", None]], ["a", "1", "b"]),
+        (["a"], ["a"]),
+        (True, ["true"]),
+        ({"A": {"B": {"C": 1}}}, ["A.B.C", "1"]),
+        ({"A": [1, [2, {"B": 3}]]}, ["1", "2,{B=3}"]),
+        ({"Tags": [{"Key": "a\x1b[31mb\n"}]}, [r"a\x1b[31mb\n"]),
+        ({"Long": [{f"Column{i}": "x" * 40 for i in range(50)}]}, ["x" * 40]),
+    ],
+)
+def test_a_table_shows_any_value(value: Any, fragments: list[str]) -> None:
+    table = table_of(value, Invocation(), ())
+    assert all(fragment in table for fragment in fragments)
+    assert "\x1b" not in table
+
+
+def test_colour_can_be_forced() -> None:
+    assert "\x1b[1m" in table_of(RESULT, Invocation(given=GlobalOptions(color="on")), ())
+
+
+def test_a_file_name_that_is_no_text_is_shown_as_an_escape(amictl: Home) -> None:
+    (amictl.folder / "d\udcff.raw").write_bytes(b"x" * 5000)
+    finished = amictl("create-snapshot", "d\udcff.raw")
+    assert finished.status == 0
+    assert json.loads(finished.out)["Amictl"]["SourcePath"].isprintable()
+
+
+def test_results_are_utf_8_in_any_locale(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 5000)
+    words = ["create-snapshot", "disk.raw", "--description", "größer"]
+    finished = amictl(*words, LC_ALL="POSIX", PYTHONIOENCODING="ascii")
+    assert json.loads(finished.out)["Description"] == "größer"

@@ -1,0 +1,209 @@
+"""Regions: made, named, found by options and environment, and shown."""
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROGRAM, Finished, Home
+
+
+def make(amictl: Home, name: str) -> Path:
+    directory = amictl.folder / name
+    assert amictl("create-region", name, "--directory", directory).status == 0
+    return directory
+
+
+def store_ids(amictl: Home) -> dict[str, str | None]:
+    regions = json.loads(amictl("describe-regions").out)["Regions"]
+    return {region["RegionName"]: region["Amictl"].get("StoreId") for region in regions}
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_create_region_makes_a_store_and_names_it(amictl: Home) -> None:
+    directory = amictl.folder / "r"
+    finished = amictl("create-region", "backup", "--directory", directory)
+    region = json.loads(finished.out)
+    assert (finished.status, finished.err) == (0, "")
+    assert len(region["Amictl"].pop("StoreId")) == 32
+    assert region == {
+        "RegionName": "backup",
+        "Amictl": {"Directory": str(directory), "ChunkSize": 32768, "CompressionLevel": 3},
+    }
+
+
+def test_create_region_takes_chunk_size_and_level(amictl: Home) -> None:
+    words = ["--chunk-size", "64KiB", "--compression-level", "9", "--quiet"]
+    finished = amictl("create-region", "big", "--directory", "big", *words)
+    facts = json.loads(amictl("describe-regions").out)["Regions"][1]["Amictl"]
+    assert finished == Finished(0, "big\n", "")
+    assert (facts["ChunkSize"], facts["CompressionLevel"]) == (65536, 9)
+    assert facts["Directory"] == str(amictl.folder / "big")
+
+
+def test_configuration_and_store_are_private(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    assert mode(amictl.config) == 0o600
+    assert mode(amictl.config.parent) == 0o700
+    assert mode(directory) == 0o700
+
+
+def test_a_name_is_given_once(amictl: Home) -> None:
+    make(amictl, "r")
+    finished = amictl("create-region", "r", "--directory", amictl.folder / "other")
+    assert (finished.status, finished.out) == (14, "")
+    assert "(InvalidRegion.Duplicate)" in finished.err
+    assert not (amictl.folder / "other").exists()
+
+
+def test_a_directory_with_other_things_is_refused(amictl: Home) -> None:
+    (amictl.folder / "full").mkdir()
+    (amictl.folder / "full" / "letter.txt").write_text("dear")
+    finished = amictl("create-region", "r", "--directory", amictl.folder / "full")
+    assert (finished.status, finished.out) == (14, "")
+    assert store_ids(amictl).keys() == {"local"}
+
+
+def test_a_store_that_exists_gets_a_name(amictl: Home) -> None:
+    directory = make(amictl, "first")
+    amictl("create-region", "second", "--directory", directory, "--chunk-size", "16KiB")
+    ids = store_ids(amictl)
+    assert ids["first"] == ids["second"] is not None
+
+
+def test_a_wrong_name_is_refused(amictl: Home) -> None:
+    finished = amictl("create-region", "My_Region", "--directory", amictl.folder / "r")
+    assert (finished.status, finished.out) == (2, "")
+    assert "invalid region name 'My_Region'" in finished.err
+
+
+def test_comments_in_the_configuration_survive(amictl: Home) -> None:
+    amictl.config.parent.mkdir(parents=True)
+    amictl.config.write_text("# mine\n")
+    make(amictl, "r")
+    assert amictl.config.read_text().startswith("# mine\n")
+
+
+def test_a_configuration_behind_a_symbolic_link_stays_there(amictl: Home) -> None:
+    real = amictl.folder / "dotfiles.toml"
+    real.write_text("")
+    amictl.config.parent.mkdir(parents=True)
+    amictl.config.symlink_to(real)
+    make(amictl, "r")
+    assert amictl.config.is_symlink()
+    assert "[regions.r]" in real.read_text()
+
+
+def test_describe_regions_says_why_one_cannot_be_opened(amictl: Home) -> None:
+    regions = json.loads(amictl("describe-regions").out)["Regions"]
+    assert [region["RegionName"] for region in regions] == ["local"]
+    assert "there is no store" in regions[0]["Amictl"]["Problem"]
+
+
+def test_describe_regions_quietly_lists_names(amictl: Home) -> None:
+    make(amictl, "r")
+    assert amictl("describe-regions", "--quiet") == Finished(0, "local\nr\n", "")
+
+
+def test_an_unknown_region_is_not_found(amictl: Home) -> None:
+    finished = amictl("describe-images", "--region", "nowhere")
+    assert (finished.status, finished.out) == (10, "")
+    assert "(InvalidRegion)" in finished.err
+    assert "there is no region 'nowhere'" in finished.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--region", "r", "describe-store"],
+        ["describe-store", "--region", "r"],
+        ["--region", "nowhere", "describe-store", "--region", "r"],
+        ["--store", "r", "describe-store"],
+        ["describe-store", "--store", "r"],
+    ],
+)
+def test_global_options_before_or_after_the_command(amictl: Home, words: list[str]) -> None:
+    make(amictl, "r")
+    assert amictl(*words).status == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "status"),
+    [
+        ({"AMICTL_REGION": "r"}, 0),
+        ({"AMICTL_STORE": "r"}, 0),
+        ({"AMICTL_REGION": "nowhere"}, 10),
+        ({"AMICTL_REGION": "nowhere", "AMICTL_STORE": "r"}, 0),
+        ({"AMICTL_REGION": "", "AMICTL_STORE": ""}, 10),
+    ],
+)
+def test_the_environment_names_the_region(
+    amictl: Home, variables: dict[str, str], status: int
+) -> None:
+    make(amictl, "r")
+    assert amictl("describe-store", **variables).status == status
+
+
+def test_the_command_line_wins_over_the_environment(amictl: Home) -> None:
+    make(amictl, "r")
+    assert amictl("describe-store", "--region", "r", AMICTL_STORE="nowhere").status == 0
+
+
+def test_another_configuration_can_be_named(amictl: Home) -> None:
+    other = amictl.folder / "other.toml"
+    amictl("create-region", "r", "--directory", amictl.folder / "r", AMICTL_CONFIG=str(other))
+    assert "[regions.r]" in other.read_text()
+    assert not amictl.config.exists()
+
+
+def test_the_home_is_expanded_in_a_configured_directory(amictl: Home) -> None:
+    make(amictl, "r")
+    amictl.config.write_text('[regions.mine]\ndirectory = "~/r"\n')
+    assert amictl("describe-store", "--region", "mine").status == 0
+
+
+def test_reading_makes_no_region(amictl: Home) -> None:
+    assert amictl("describe-images").status == 10
+    assert not amictl.local_region.exists()
+
+
+def test_the_first_write_makes_the_region_local(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    assert amictl("create-snapshot", "disk.raw").status == 0
+    assert mode(amictl.local_region) == 0o700
+
+
+def test_the_first_write_makes_the_store_of_a_directory(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    assert amictl("create-snapshot", "disk.raw", "--store", "new").status == 0
+    assert amictl("describe-store", "--store", "new").status == 0
+
+
+def test_a_configured_region_whose_disk_is_away_is_not_made_anew(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    directory.rename(amictl.folder / "elsewhere")
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    assert amictl("create-snapshot", "disk.raw", "--region", "r").status == 10
+    assert not directory.exists()
+
+
+def test_two_first_writes_at_once_make_one_store(amictl: Home) -> None:
+    for name in ("a.raw", "b.raw"):
+        (amictl.folder / name).write_bytes(name.encode() * 1000)
+    writers = [
+        subprocess.Popen(
+            [PROGRAM, "create-snapshot", amictl.folder / name, "--quiet"],
+            env=amictl.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("a.raw", "b.raw")
+    ]
+    ids = sorted(writer.communicate(timeout=60)[0].strip() for writer in writers)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert sorted(amictl("describe-snapshots", "--quiet").out.split()) == ids
