@@ -78,6 +78,7 @@ def decode_entries(footer: Buffer, pack_length: int) -> tuple[Entry, ...]:
 
     Raises CorruptStoreError unless they fill the pack.
     """
+    refuse(len(footer) < _FOOTER_HEAD.size + TAIL_SIZE, "the pack's footer is too short")
     magic, count, parity = _FOOTER_HEAD.unpack_from(footer)
     refuse(magic != FOOTER_MAGIC, "the pack's footer does not begin with its magic")
     refuse(parity != 0, "the pack has parity, which version 1 reserves")

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from amictl.errors import CorruptStoreError, UnsupportedError
+from amictl.formats.framing import PLAIN_DOMAIN
+from amictl.model.blockmap import tree_height
 from amictl.model.records import (
     FORMAT_VERSION,
     Attributes,
@@ -22,6 +24,7 @@ from amictl.model.records import (
     StoreConfig,
     VolumeRecord,
 )
+from amictl.model.times import parse_timestamp
 
 SIZE_MAX = 64 * 1024 * 1024
 
@@ -59,7 +62,7 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
         raise CorruptStoreError(f"{place} is too large for a record")
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptStoreError(f"{place} is not a JSON document: {error}") from error
     if not isinstance(document, dict) or document.get("format") != _FORMATS[kind]:
         raise CorruptStoreError(f"{place} is not a record of format {_FORMATS[kind]}")
@@ -73,9 +76,27 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
         record = msgspec.convert(_from_document(document), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise CorruptStoreError(f"{place} is not a valid record: {error}") from error
+    if isinstance(record, SnapshotCore):
+        _require_sound(record, place)
     if encode(record) != data:
         raise CorruptStoreError(f"{place} is not in canonical form")
     return record
+
+
+def _require_sound(core: SnapshotCore, place: str) -> None:
+    """What the types of single fields cannot say of a snapshot."""
+    if core.hash != "blake3" or core.domain != PLAIN_DOMAIN.hex():
+        raise UnsupportedError(
+            f"{place} has a hash or a domain that this amictl does not know",
+            hint="use a newer amictl",
+        )
+    try:
+        parse_timestamp(core.start_time)
+        parse_timestamp(core.freeze.moment)
+    except ValueError as error:
+        raise CorruptStoreError(f"{place} has an impossible time: {error}") from error
+    if core.height != tree_height(core.size_bytes):
+        raise CorruptStoreError(f"{place} has a height that does not go with its size")
 
 
 def canonical_json(value: Any) -> bytes:

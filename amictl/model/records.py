@@ -5,10 +5,22 @@ snake case.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from amictl.model.source import Freeze
 
 FORMAT_VERSION = 1
+
+SnapshotId = Annotated[str, Meta(pattern=r"\Asnap-[0-9a-f]{17}\Z")]
+ImageId = Annotated[str, Meta(pattern=r"\Aami-[0-9a-f]{17}\Z")]
+VolumeId = Annotated[str, Meta(pattern=r"\Avol-[0-9a-f]{17}\Z")]
+OwnerId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
+Hex32 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+Hex64 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Digits = Annotated[str, Meta(pattern=r"\A-?[0-9]+\Z")]
+Count = Annotated[int, Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +37,8 @@ class Features:
 class StoreConfig:
     """What a store is, decided when it is made. Sizes in bytes, parity in per cent."""
 
-    store_id: str
-    owner_id: str
+    store_id: Hex32
+    owner_id: OwnerId
     created: str
     chunk_size: int
     compression_level: int
@@ -56,34 +68,34 @@ class Source:
 
     path: str
     device: int
-    inode: str
+    inode: Digits
     size_bytes: int
-    mtime_ns: str
-    ctime_ns: str
+    mtime_ns: Digits
+    ctime_ns: Digits
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCore:
     """A volume's content at one moment. Names and keys are hexadecimal; times ISO 8601 UTC."""
 
-    snapshot_id: str
-    volume_id: str
-    owner_id: str
-    size_bytes: int
-    root: str | None
+    snapshot_id: SnapshotId
+    volume_id: VolumeId
+    owner_id: OwnerId
+    size_bytes: Count
+    root: Hex64 | None
     height: int
     cut: Cut
-    fingerprint_key: str
-    domain: str
+    fingerprint_key: Hex64
+    domain: Hex32
     hash: str
-    parent: str | None
+    parent: SnapshotId | None
     start_time: str
     completion_time: str
     freeze: Freeze
     source: Source
     unchanged: bool
-    new_bytes: int
-    data_bytes: int
+    new_bytes: Count
+    data_bytes: Count
     signatures: tuple[str, ...] = ()
 
 
@@ -92,7 +104,7 @@ class Mapping:
     """One block device of an image: a snapshot, a new empty volume, or an ephemeral device."""
 
     device_name: str
-    snapshot_id: str | None = None
+    snapshot_id: SnapshotId | None = None
     volume_size: int | None = None  # GiB
     delete_on_termination: bool = False
     volume_type: str | None = None
@@ -105,9 +117,9 @@ class Mapping:
 class ImageCore:
     """A registered machine image."""
 
-    image_id: str
+    image_id: ImageId
     name: str
-    owner_id: str
+    owner_id: OwnerId
     creation_date: str
     architecture: str
     boot_mode: str | None
@@ -130,7 +142,7 @@ class Attributes:
     """What may change about a snapshot or an image; `tags` are sorted by key."""
 
     id: str
-    generation: int
+    generation: Count
     state: str
     description: str
     tags: tuple[Tag, ...]
@@ -140,10 +152,10 @@ class Attributes:
 class PendingSnapshot:
     """A snapshot whose writer is at work, or died; `done` and `total` are bytes of the volume."""
 
-    snapshot_id: str
-    volume_id: str
-    owner_id: str
-    size_bytes: int
+    snapshot_id: SnapshotId
+    volume_id: VolumeId
+    owner_id: OwnerId
+    size_bytes: Count
     start_time: str
     freeze: Freeze
     path: str
@@ -169,25 +181,25 @@ class ImageName:
     """An image name that is taken, and by which image."""
 
     name: str
-    image_id: str
+    image_id: ImageId
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeRecord:
     """A volume: where its disk was last, and the newest completed snapshot of it."""
 
-    volume_id: str
+    volume_id: VolumeId
     path: str
-    snapshot_id: str
+    snapshot_id: SnapshotId
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedFrame:
     """A frame or node that is known not to be readable; a length of 0 means the whole pack."""
 
-    pack: str
-    offset: int
-    length: int
+    pack: Hex32
+    offset: Count
+    length: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +213,7 @@ class DamageList:
 class PackCheck:
     """When a pack was last read whole and found intact; seconds since 1970."""
 
-    pack: str
+    pack: Hex32
     seconds: int
 
 

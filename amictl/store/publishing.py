@@ -1,6 +1,7 @@
 """Making packs known: a run for their rows, older runs merged into it, CURRENT replaced."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from amictl.formats.current import Current, PackRow, RunRow
 from amictl.formats.run import Rows
 from amictl.storage.directory import DirectoryStorage
 from amictl.store import layout
-from amictl.store.index import Index, Run
+from amictl.store.index import Index
 from amictl.store.packing import NewPack, PlacedName
 
 MERGE_RATIO = 4
@@ -34,14 +35,15 @@ def publish_packs(
         index = load_index()
         before = index.current
         rows = rows_of([(before.next_pack + at, pack.rows) for at, pack in enumerate(packs)])
-        merged, kept = _merge(index, rows)
-        run_id = new_run_id()
-        size = write_run(storage, merged, run_id)
+        merged = _to_merge(index, len(rows.keys))
+        kept = before.runs[: len(before.runs) - merged]
+        parts = [rows, *(run.rows() for run in index.runs[len(kept) :])]
+        run = write_run(storage, parts, new_run_id(), before.removed)
         after = Current(
             generation=before.generation + 1,
             next_pack=before.next_pack + len(packs),
             packs=before.packs + pack_rows(packs, before.next_pack),
-            runs=(*kept, RunRow(run_id, len(merged.keys), size)),
+            runs=(*kept, run),
             removed=before.removed,
             condemned=before.condemned,
         )
@@ -50,7 +52,7 @@ def publish_packs(
                 if row not in kept:
                     storage.delete(layout.run(row.run_id))
             return
-        storage.delete(layout.run(run_id))
+        storage.delete(layout.run(run.run_id))
     raise BusyError("other writers keep changing the index", hint="run the command again")
 
 
@@ -90,65 +92,31 @@ def rows_of(parts: Sequence[tuple[int, Sequence[PlacedName]]]) -> Rows:
     )
 
 
-def write_run(storage: DirectoryStorage, rows: Rows, run_id: bytes) -> int:
-    """Write a run durably under its name; returns its length in bytes."""
+def write_run(
+    storage: DirectoryStorage, parts: Sequence[Rows], run_id: bytes, removed: Sequence[int] = ()
+) -> RunRow:
+    """Write one run from several lots of rows; durable under its name when it returns."""
     upload = storage.begin(layout.run(run_id))
     try:
-        for part in run_format.encode(rows, run_id):
-            upload.append(part)
+        pieces = run_format.encode_parts(parts, run_id, removed)
+        head = next(pieces)
+        for piece in chain((head,), pieces):
+            upload.append(piece)
         upload.seal()
         storage.publish([upload])
     except BaseException:
         upload.discard()
         raise
-    return upload.size
+    return RunRow(run_id, run_format.decode_header(head).rows, upload.size)
 
 
-def _merge(index: Index, rows: Rows) -> tuple[Rows, tuple[RunRow, ...]]:
-    """The rows together with those of the newest runs, as far as that pays.
-
-    And the runs that stay.
-    """
-    parts = [rows]
-    count = len(rows.keys)
-    kept = list(index.current.runs)
-    runs: list[Run] = list(index.runs)
-    while kept and kept[-1].rows <= MERGE_RATIO * count:
-        if (
-            run_format.Layout(
-                count + kept[-1].rows, run_format.filter_words(count + kept[-1].rows), b""
-            ).size
-            > MERGED_SIZE_MAX
-        ):
+def _to_merge(index: Index, count: int) -> int:
+    """How many of the newest runs go into a new one with `count` rows of its own."""
+    chosen = 0
+    for row in reversed(index.current.runs):
+        together = count + row.rows
+        size = run_format.Layout(together, run_format.filter_words(together), b"").size
+        if row.rows > MERGE_RATIO * count or size > MERGED_SIZE_MAX:
             break
-        count += kept.pop().rows
-        parts.append(_live(runs.pop().rows(), set(index.current.removed)))
-    return concatenate(parts), tuple(kept)
-
-
-def _live(rows: Rows, removed: set[int]) -> Rows:
-    if not removed:
-        return rows
-    keep = ~np.isin(rows.packs, np.fromiter(removed, np.uint32, len(removed)))
-    return Rows(
-        rows.keys[keep],
-        rows.names[keep],
-        rows.packs[keep],
-        rows.offsets[keep],
-        rows.lengths[keep],
-        rows.positions[keep],
-    )
-
-
-def concatenate(parts: Sequence[Rows]) -> Rows:
-    """All rows in one."""
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        np.concatenate([part.keys for part in parts]),
-        np.concatenate([part.names for part in parts]),
-        np.concatenate([part.packs for part in parts]),
-        np.concatenate([part.offsets for part in parts]),
-        np.concatenate([part.lengths for part in parts]),
-        np.concatenate([part.positions for part in parts]),
-    )
+        chosen, count = chosen + 1, together
+    return chosen

@@ -183,11 +183,9 @@ class IndexRebuild:
 
     def _flush(self) -> None:
         if self._parts:
-            rows = rows_of(self._parts)
-            run_id = self._new_run_id()
-            size = write_run(self._store.storage, rows, run_id)
-            self._runs.append(RunRow(run_id, len(rows.keys), size))
-            self._rows += len(rows.keys)
+            run = write_run(self._store.storage, [rows_of(self._parts)], self._new_run_id())
+            self._runs.append(run)
+            self._rows += run.rows
             self._parts, self._in_hand = [], 0
 
     def _remove_other_runs(self) -> None:

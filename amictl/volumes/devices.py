@@ -30,6 +30,9 @@ class ExclusiveClaim:
             if written_by_a_machine(self._exclusive):
                 raise _in_use(source, "a virtual machine holds its image lock")
             self._written = _sectors_written(self._exclusive)
+        except BlockingIOError:
+            self.release()
+            raise _in_use(source, "somebody holds its image lock") from None
         except OSError as error:
             self.release()
             raise StorageError.from_os_error(error, f"hold {str(source.path)!r}") from error

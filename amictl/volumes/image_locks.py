@@ -27,8 +27,8 @@ def written_by_a_machine(descriptor: int) -> bool:
 def lock_as_reader(descriptor: int) -> None:
     """Let no QEMU open the image for writing until the descriptor is closed.
 
-    Returns as well when nothing was locked, because somebody locked these bytes in another way;
-    `written_by_a_machine`, asked afterwards, tells. Raises OSError.
+    Raises BlockingIOError when somebody holds these bytes for himself, else OSError. Who already
+    writes is not kept out: `written_by_a_machine`, asked afterwards, tells.
     """
     for byte in _HELD_BY_A_READER:
         request = _FLOCK.pack(fcntl.F_RDLCK, 0, byte, 1, 0)

@@ -4,7 +4,6 @@ A lease is refused while the file is open for writing. Whoever opens it for writ
 until the lease is let go, at most `lease-break-time` seconds; then the kernel takes it away.
 """
 
-import errno
 import fcntl
 import os
 import signal
@@ -29,7 +28,10 @@ _TRUSTED_FILE_SYSTEMS = {
 
 
 class ReadLease:
-    """A file held at rest by a read lease. Any thread may ask whether it still is."""
+    """A file held at rest by a read lease. Any thread may ask whether it still is.
+
+    `break_seconds` is how long a writer can be kept waiting.
+    """
 
     method = "lease"
 
@@ -38,7 +40,7 @@ class ReadLease:
         self.descriptor = source.descriptor
         self._path = source.path
         self._released = False
-        self._break_seconds = lease_break_seconds()
+        self.break_seconds: float = lease_break_seconds()
         _require_trusted_file_system(source)
         _set_lease(source)
         try:
@@ -57,7 +59,7 @@ class ReadLease:
         """
         if self._is_whole():
             return
-        seconds_left = self._last_held + self._break_seconds / 2 - time.monotonic()
+        seconds_left = self._last_held + self.break_seconds / 2 - time.monotonic()
         if self._released or seconds_left * bytes_per_second < remaining_bytes:
             self.release()
             raise _changed(self._path, "somebody opened it for writing")
@@ -81,12 +83,9 @@ class ReadLease:
 
 
 def lease_break_seconds() -> int:
-    """How long the kernel lets a writer wait for a lease; the usual value where it does not say."""
-    try:
-        # 0 lets the writer wait without end; we do not make it.
-        return int(Path("/proc/sys/fs/lease-break-time").read_text()) or _USUAL_BREAK_SECONDS
-    except OSError:
-        return _USUAL_BREAK_SECONDS
+    """How long the kernel lets a writer wait for a lease, as a rule."""
+    # 0 would let the writer wait without end; we do not make it.
+    return int(Path("/proc/sys/fs/lease-break-time").read_text()) or _USUAL_BREAK_SECONDS
 
 
 def _set_lease(source: Source) -> None:
@@ -103,11 +102,7 @@ def _set_lease(source: Source) -> None:
             hint="run amictl as the owner of the file or as root",
         ) from None
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK):
-            raise StorageError.from_os_error(
-                error, f"take a lease on {str(source.path)!r}"
-            ) from error
-        raise _untold(source, "its file system grants no leases") from error
+        raise _untold(source, f"no lease is granted ({error.strerror})") from error
 
 
 def _require_trusted_file_system(source: Source) -> None:
