@@ -3,7 +3,6 @@
 import fcntl
 import mmap
 import os
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -154,7 +153,7 @@ class DirectoryStorage:
             self.disk.sync_directory(path.parent)
 
     def begin(self, name: str) -> DirectoryUpload:
-        return DirectoryUpload(self.disk, self.root / STAGING / secrets.token_hex(12), name)
+        return DirectoryUpload(self.disk, self.root / STAGING / os.urandom(12).hex(), name)
 
     def publish(self, uploads: Sequence[DirectoryUpload]) -> None:
         folders = set()

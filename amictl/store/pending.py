@@ -6,7 +6,6 @@ record does not exist, the work failed.
 
 import fcntl
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ class PendingFile:
         self._store = store
         self._disk = store.storage.disk
         self._path = store.storage.root / layout.pending(record_id)
-        staged = store.storage.root / "staging" / secrets.token_hex(12)
+        staged = store.storage.root / "staging" / os.urandom(12).hex()
         try:
             self._descriptor = self._disk.create(staged)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)

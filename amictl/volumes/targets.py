@@ -5,12 +5,13 @@ durably, before the first write, and the mark is removed after the last sync.
 """
 
 import fcntl
-import hashlib
 import os
 import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+from blake3 import blake3
 
 from amictl.errors import ConflictError, SourceInUseError, StorageError, UsageError
 from amictl.storage.disk import Disk, as_storage_error, read_exactly
@@ -253,5 +254,5 @@ def _mark_path(path: Path, marks: Path, *, is_device: bool) -> Path:
     In the folder `marks` for a device, whose own folder does not outlive the machine's run.
     """
     if is_device:
-        return marks / (hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32] + MARK_SUFFIX)
+        return marks / (blake3(os.fsencode(path.resolve())).hexdigest()[:32] + MARK_SUFFIX)
     return path.with_name(path.name + MARK_SUFFIX)
