@@ -21,6 +21,7 @@ from amictl.model.records import (
 )
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
+from amictl.storage.disk import as_storage_error
 from amictl.store import catalog
 from amictl.store.ingesting import Volume
 from amictl.store.pending import DIED, PendingFile
@@ -29,7 +30,7 @@ from amictl.store.store import Store
 from amictl.store.writing import Writer
 from amictl.volumes.extents import all_segments, data_segments, read_segment
 from amictl.volumes.freezing import FreezeRequest, FrozenDisk, frozen
-from amictl.volumes.inspecting import inspect_disk
+from amictl.volumes.inspecting import DiskFacts, inspect_disk
 from amictl.volumes.rawness import require_raw
 from amictl.volumes.targets import is_device, path_text
 
@@ -120,7 +121,7 @@ def create_image(
     devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
     image_id = new_id("ami", surroundings.random_bytes)
     with _frozen(store, [path for _, path in request.disks], request.freeze, surroundings) as disks:
-        facts = inspect_disk(disks[0].descriptor, disks[0].size_bytes)
+        facts = _inspected(disks[0])
         plans = [_plan(store, disk, image_id, request, surroundings) for disk in disks]
         volumes = {
             device: (plan.work.snapshot_id, plan.work.size_bytes)
@@ -206,8 +207,22 @@ def _frozen(
     staging = store.storage.root / "staging"
     with frozen(paths, request, staging=staging, now=surroundings.now) as disks:
         for disk in disks:
-            require_raw(disk.descriptor, disk.path)
+            with _reading(disk):
+                require_raw(disk.descriptor, disk.path)
         yield disks
+
+
+def _inspected(disk: FrozenDisk) -> DiskFacts:
+    with _reading(disk):
+        return inspect_disk(disk.descriptor, disk.size_bytes)
+
+
+@contextmanager
+def _reading(disk: FrozenDisk) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise as_storage_error(error, "read", disk.path) from error
 
 
 @contextmanager

@@ -1,12 +1,11 @@
 """Where a disk file holds data: holes are skipped without reading them."""
 
-import errno
-import os
 from collections.abc import Iterator
 
 from amictl.errors import StorageError
 from amictl.model.blockmap import SEGMENT_SIZE, segment_count
 from amictl.storage.disk import as_storage_error, read_exactly
+from amictl.volumes.holes import next_data
 
 
 def data_segments(descriptor: int, size_bytes: int) -> Iterator[int]:
@@ -16,24 +15,17 @@ def data_segments(descriptor: int, size_bytes: int) -> Iterator[int]:
     """
     position = 0
     following = 0
-    while position < size_bytes:
+    while True:
         try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-            stop = os.lseek(descriptor, start, os.SEEK_HOLE)
+            data = next_data(descriptor, position, size_bytes, size_bytes)
         except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
-                start, stop = position, size_bytes
-            else:
-                raise as_storage_error(
-                    error, "look for holes in", f"descriptor {descriptor}"
-                ) from error
-        if start >= size_bytes:
+            place = f"descriptor {descriptor}"
+            raise as_storage_error(error, "look for holes in", place) from error
+        if data is None:
             return
-        last = -(-min(stop, size_bytes) // SEGMENT_SIZE)
-        first = max(following, start // SEGMENT_SIZE)
-        yield from range(first, last)
+        start, stop = data
+        last = -(-stop // SEGMENT_SIZE)
+        yield from range(max(following, start // SEGMENT_SIZE), last)
         following = max(following, last)
         # The rest of a segment that is read anyway need not be looked at.
         position = max(stop, following * SEGMENT_SIZE)

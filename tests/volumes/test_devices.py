@@ -1,6 +1,8 @@
 """Block devices: held exclusively, refused when something else holds them."""
 
+import fcntl
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,14 @@ def test_device_of_a_virtual_machine_is_in_use(loop_device, freeze, open_with_qe
     open_with_qemu(loop_device)
     with pytest.raises(SourceInUseError, match="virtual machine"):
         freeze(loop_device).__enter__()
+
+
+def test_device_whose_image_lock_somebody_holds_alone_is_in_use(loop_device, freeze):
+    with loop_device.open("r+b") as holder:
+        request = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 100, 1, 0)
+        fcntl.fcntl(holder.fileno(), fcntl.F_OFD_SETLK, request)
+        with pytest.raises(SourceInUseError, match="image lock"):
+            freeze(loop_device).__enter__()
 
 
 @pytest.mark.needs_tool("qemu-io")

@@ -218,6 +218,17 @@ def test_second_command_runs_when_the_first_takes_too_long(disk, freeze, post, l
     assert said(log) == ["post"]
 
 
+def test_first_command_is_dead_when_the_second_runs(disk, freeze, pre, post, log):
+    with pytest.raises(BusyError):
+        freeze(
+            disk,
+            pre_freeze=f"while sleep 0.01; do {pre}; done",
+            post_freeze=post,
+            timeout_seconds=0.5,
+        ).__enter__()
+    assert said(log)[-1] == "post"
+
+
 def test_second_command_runs_when_the_time_is_up_whatever_we_do(disk, freeze, pre, post, log):
     with (
         pytest.raises(BusyError),
@@ -226,9 +237,10 @@ def test_second_command_runs_when_the_time_is_up_whatever_we_do(disk, freeze, pr
         await_said(log, ["pre", "post"])
 
 
-def read_on_after(seconds: float, frozen_disk) -> None:
+def fail_to_read_on_after(seconds: float, frozen_disk) -> None:
     time.sleep(seconds)
-    frozen_disk.require_held(1, 1e9)
+    with pytest.raises(BusyError, match="longer than"):
+        frozen_disk.require_held(1, 1e9)
 
 
 def finish_after(seconds: float, frozen_disk) -> None:
@@ -241,7 +253,7 @@ def test_reading_on_after_the_time_is_an_error(disk, freeze, pre, post):
         pytest.raises(BusyError, match="longer than"),
         freeze(disk, pre_freeze=pre, post_freeze=post, timeout_seconds=0.2) as (frozen_disk,),
     ):
-        read_on_after(0.25, frozen_disk)
+        fail_to_read_on_after(0.25, frozen_disk)
 
 
 def test_finishing_after_the_time_is_an_error(disk, freeze, post):
@@ -250,6 +262,14 @@ def test_finishing_after_the_time_is_an_error(disk, freeze, post):
         freeze(disk, post_freeze=post, timeout_seconds=0.2) as (frozen_disk,),
     ):
         finish_after(0.3, frozen_disk)
+
+
+def test_finishing_while_the_second_command_runs_already_is_an_error(disk, freeze, post):
+    with (
+        pytest.raises(BusyError, match="longer than"),
+        freeze(disk, post_freeze=f"{post}; sleep 0.3", timeout_seconds=0.5) as (frozen_disk,),
+    ):
+        finish_after(0.6, frozen_disk)
 
 
 def test_time_counts_without_a_second_command(disk, freeze):
@@ -288,6 +308,21 @@ def test_second_command_runs_when_we_are_killed(disk, log, start, number):
     assert program.await_line() == b"frozen\n"
     program.process.send_signal(number)
     await_said(log, ["pre", "post"])
+
+
+def test_second_command_runs_when_all_our_processes_are_killed(disk, log, start):
+    program = start("setsid", sys.executable, "-c", FREEZE_AND_WAIT, disk, log, "600")
+    assert program.await_line() == b"frozen\n"
+    os.killpg(program.process.pid, signal.SIGKILL)
+    await_said(log, ["pre", "post"])
+
+
+def test_first_command_is_ended_with_all_that_it_started(disk, freeze, tmp_path):
+    late = tmp_path / "late"
+    with pytest.raises(BusyError):
+        freeze(disk, pre_freeze=f"sleep 1; touch {late}", timeout_seconds=0.2).__enter__()
+    time.sleep(1)
+    assert not late.exists()
 
 
 def test_second_command_runs_in_time_when_we_are_stopped(disk, log, start):

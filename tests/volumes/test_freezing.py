@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -309,6 +310,14 @@ def test_copy_cannot_be_written_to(disk, tmpfs, freeze):
 def test_copy_has_no_name(disk, tmpfs, freeze):
     with freeze(disk, staging=tmpfs, method="copy"):
         assert list(tmpfs.iterdir()) == [disk]
+
+
+def test_copy_can_get_no_name(disk, tmpfs, freeze, tool):
+    with (
+        freeze(disk, staging=tmpfs, method="copy") as (frozen_disk,),
+        pytest.raises(CalledProcessError),
+    ):
+        tool("ln", "-L", f"/proc/{os.getpid()}/fd/{frozen_disk.descriptor}", tmpfs / "name")
 
 
 def test_copy_into_a_missing_folder_is_an_error_that_names_it(disk, tmpfs, freeze):

@@ -1,15 +1,21 @@
 """Leases where they say nothing, or may not be asked for; and the signal of a break."""
 
 import fcntl
+import os
 import signal
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from amictl.errors import NotFoundError, UnsupportedError
-from amictl.volumes.leases import file_system_magic, lease_break_seconds
-from amictl.volumes.sources import opened_sources
+from amictl.errors import NotFoundError, SourceChangedError, UnsupportedError
+from amictl.volumes import leases
+from amictl.volumes.freezing import FreezeRequest, frozen
+from amictl.volumes.leases import ReadLease, file_system_magic, lease_break_seconds
+from amictl.volumes.private_copies import private_copy
+from amictl.volumes.sources import CLOCK_TICK_NS, opened_sources
 
 HOLD_A_LEASE = """
 import sys, time
@@ -59,16 +65,79 @@ def test_broken_lease_does_not_kill_the_process(disk, start, open_for_writing):
 def await_waiting_writer(path: Path) -> None:
     """Until the kernel's list of locks says that the lease is being broken."""
     inode = f":{path.stat().st_ino} "
+    end = time.monotonic() + 20
     while not any(
         inode in line and "BREAKING" in line
         for line in Path("/proc/locks").read_text().splitlines()
     ):
-        pass
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def test_break_is_told_by_a_signal_that_is_ignored_by_default(disk, freeze):
     with freeze(disk) as (frozen_disk,):
         assert fcntl.fcntl(frozen_disk.descriptor, fcntl.F_GETSIG) == signal.SIGURG
+
+
+@pytest.fixture
+def lease(disk, open_for_writing):
+    """A lease for which a writer waits at most 0.4 seconds; let go before the writer is ended."""
+    with opened_sources([disk]) as (source,):
+        lease = ReadLease(source)
+        lease.break_seconds = 0.4
+        yield lease
+        lease.release()
+
+
+def test_time_counts_from_when_the_lease_was_last_seen_whole(
+    disk, lease, open_for_writing, await_broken
+):
+    time.sleep(0.3)
+    lease.require_held(1, 1.0)
+    open_for_writing(disk)
+    await_broken(lease)
+    lease.require_held(0, 1.0)
+
+
+def test_half_of_the_time_is_left_to_the_writer(disk, lease, open_for_writing, await_broken):
+    open_for_writing(disk)
+    await_broken(lease)
+    time.sleep(0.25)
+    with pytest.raises(SourceChangedError):
+        lease.confirm()
+
+
+def test_copy_ends_when_the_rest_cannot_be_copied_in_time(
+    disk, lease, tmpfs, open_for_writing, await_broken
+):
+    open_for_writing(disk)
+    await_broken(lease)
+    time.sleep(0.25)
+    with opened_sources([disk]) as (source,), pytest.raises(SourceChangedError):
+        private_copy(source, lease, tmpfs)
+
+
+def test_moment_secured_too_late_for_a_writer_is_not_believed(
+    disk, tmpfs, open_for_writing, monkeypatch
+):
+    monkeypatch.setattr(leases, "lease_break_seconds", lambda: 0.01)
+    os.truncate(disk, 0)
+    os.truncate(disk, 1 << 20)  # nothing to copy, so that only the end is looked at
+
+    def writer_comes() -> datetime:
+        open_for_writing(disk)
+        await_waiting_writer(disk)
+        time.sleep(0.05)
+        return datetime.now(UTC)
+
+    with pytest.raises(SourceChangedError):
+        frozen([disk], FreezeRequest("copy"), staging=tmpfs, now=writer_comes).__enter__()
+
+
+def test_disk_is_frozen_only_when_its_last_change_is_a_tick_old(disk, freeze):
+    disk.write_bytes(b"just written")
+    with freeze(disk) as (frozen_disk,):
+        assert time.time_ns() - frozen_disk.identity.ctime_ns >= CLOCK_TICK_NS
 
 
 @pytest.mark.needs_root

@@ -205,6 +205,13 @@ def test_live_disk_written_to_after_the_clone_has_another_identity(disk, freeze)
     )
 
 
+def test_live_disk_written_to_just_now_is_not_found_again(disk, freeze):
+    with disk.open("r+b", buffering=0) as writer:
+        writer.write(b"1")
+        with freeze(disk, no_reboot=True) as (first,), freeze(disk, no_reboot=True) as (second,):
+            assert first.identity != second.identity
+
+
 def test_live_disk_that_rests_for_a_moment_is_found_again(disk, freeze):
     with disk.open("r+b"):
         time.sleep(0.03)
