@@ -139,7 +139,7 @@ def create_image(
                 mappings=request.block_device_mappings,
             ),
             volumes,
-            lambda snapshot_id: catalog.read_snapshot(store, snapshot_id).size_bytes,
+            lambda given: catalog.read_snapshot(store, require_id("snap", given)).size_bytes,
         )
         if request.dry_run:
             raise DryRunError("Request would have succeeded, but DryRun flag is set.")

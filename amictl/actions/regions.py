@@ -16,7 +16,7 @@ from amictl.model.region import (
     require_region_name,
 )
 from amictl.model.surroundings import Surroundings
-from amictl.storage.disk import Disk, as_storage_error
+from amictl.storage.disk import Disk, as_storage_error, make_directories
 from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
 
@@ -142,7 +142,7 @@ def _read(config_path: Path) -> str:
 def _changing(config_path: Path) -> Iterator[None]:
     """Keep other changes of the configuration away; makes its folder, mode 0700, if needed."""
     try:
-        config_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directories(Disk(), config_path.parent)
         folder = os.open(config_path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise as_storage_error(error, "make the folder", config_path.parent) from error

@@ -12,6 +12,7 @@ from amictl.errors import (
     CorruptStoreError,
     DryRunError,
     StorageError,
+    UnsupportedError,
     UsageError,
     VolumeNotFoundError,
 )
@@ -82,7 +83,8 @@ def create_volume(
     )
     volume_id = store.volume_id(path_text(request.target))
     # A hint for the next snapshot of the target; a store that cannot be written to does without.
-    with suppress(StorageError):
+    with suppress(StorageError, UnsupportedError):
+        store.require_features("write")
         catalog.put_volume(
             store, VolumeRecord(volume_id, path_text(request.target), core.snapshot_id)
         )

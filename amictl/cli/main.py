@@ -57,7 +57,8 @@ def main() -> NoReturn:
     signals.ignore()
     _settle_standard_output()
     # Everything is written and closed: taking the interpreter apart would only take time.
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     os._exit(status)
 
 

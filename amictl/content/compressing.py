@@ -5,7 +5,7 @@ Contexts are not thread-safe: each thread has a Compressor and a Decompressor of
 
 import zstandard
 
-from amictl.errors import CorruptStoreError
+from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.frame import CODEC_STORED, CODEC_ZSTD, PLAIN_SIZE_MAX
 
 _BLOCK_HEADER_SIZE = 3
@@ -21,8 +21,10 @@ class Decompressor:
     def decode_into(self, codec: int, payload: memoryview, target: memoryview) -> None:
         """Fill `target`, whose size is the plain length.
 
-        Raises CorruptStoreError unless it fits exactly.
+        Raises CorruptStoreError unless it fits exactly, UnsupportedError for an unknown codec.
         """
+        if codec not in (CODEC_STORED, CODEC_ZSTD):
+            raise UnsupportedError(f"a frame has codec {codec}", hint="use a newer amictl")
         if codec == CODEC_STORED:
             if len(payload) != len(target):
                 raise CorruptStoreError("a stored frame's payload has a wrong length")

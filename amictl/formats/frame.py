@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from amictl.errors import UnsupportedError
 from amictl.formats.framing import CHECKSUM_SIZE, PLAIN_DOMAIN, Buffer, checksum, refuse
 from amictl.model.blockmap import NAME_SIZE, Name
 
@@ -22,12 +23,14 @@ class Frame:
     """One frame, checked against its checksum, its payload not yet decoded.
 
     `names` and `lengths` are in volume order; `payload` is a view of the bytes it was read from.
+    `needed` are chunks without which the payload cannot be decoded.
     """
 
     names: tuple[Name, ...]
     lengths: tuple[int, ...]
     codec: int
     payload: memoryview
+    needed: tuple[Name, ...] = ()
 
     @property
     def plain_length(self) -> int:
@@ -48,34 +51,30 @@ def encode(names: Sequence[Name], lengths: Sequence[int], codec: int, payload: B
 
 
 def decode(data: Buffer) -> Frame:
-    """Raises CorruptStoreError unless `encode` could have written `data`.
+    """Raises CorruptStoreError for bytes that nobody wrote.
 
-    The payload is not decoded: whoever does checks its plain length and the chunks' names.
+    UnsupportedError for what version 1 only reserves: seals, dictionaries. The payload is not
+    decoded: whoever does checks its codec, its plain length and the chunks' names.
     """
     view = memoryview(data)
     refuse(len(view) < HEADER_SIZE + CHECKSUM_SIZE, "a frame is truncated")
-    magic, stored, body_length, count, needed, codec, seal, zero_a, dictionary, zero_b, domain = (
-        _HEADER.unpack_from(view)
-    )
+    fields = _HEADER.unpack_from(view)
+    magic, stored, body_length, count, needed_count, codec, seal, zero, dictionary = fields[:9]
     refuse(magic != MAGIC, "a frame does not begin with its magic")
     refuse(stored != len(view), "a frame's length is wrong")
     refuse(checksum(view[:-CHECKSUM_SIZE]) != view[-CHECKSUM_SIZE:], "a frame's checksum is wrong")
-    refuse(
-        seal != _SEAL_NONE or domain != PLAIN_DOMAIN, "a frame is sealed, in a store without keys"
-    )
-    refuse(
-        zero_a != 0 or zero_b != 0 or dictionary != 0 or needed != 0,
-        "a frame uses what version 1 reserves",
-    )
-    refuse(codec not in (CODEC_STORED, CODEC_ZSTD), f"a frame has the unknown codec {codec}")
-    body = HEADER_SIZE + NAME_SIZE * count
+    refuse(zero != 0 or fields[9] != 0, "a frame has reserved bytes that are not zero")
+    if seal != _SEAL_NONE or fields[10] != PLAIN_DOMAIN or dictionary:
+        raise UnsupportedError("a frame is sealed, or has a dictionary", hint="use a newer amictl")
+    body = HEADER_SIZE + NAME_SIZE * (count + needed_count)
     refuse(count == 0, "a frame is empty")
     refuse(
         body + body_length + CHECKSUM_SIZE != stored or body_length < 4 * count,
         "a frame's lengths disagree",
     )
     name_bytes = bytes(view[HEADER_SIZE:body])
-    names = tuple(name_bytes[i : i + NAME_SIZE] for i in range(0, len(name_bytes), NAME_SIZE))
+    listed = tuple(name_bytes[i : i + NAME_SIZE] for i in range(0, len(name_bytes), NAME_SIZE))
+    names = listed[:count]
     lengths = struct.unpack_from(f"<{count}I", view, body)
     refuse(
         sum(lengths) > PLAIN_SIZE_MAX or 0 in lengths, "a frame's chunks have impossible lengths"
@@ -86,4 +85,4 @@ def decode(data: Buffer) -> Frame:
         codec == CODEC_STORED and len(payload) != sum(lengths),
         "a stored frame's payload has a wrong length",
     )
-    return Frame(names, lengths, codec, payload)
+    return Frame(names, lengths, codec, payload, listed[count:])

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from blake3 import blake3
 
+from amictl.errors import UnsupportedError
 from amictl.formats.framing import CHECKSUM_SIZE, PLAIN_DOMAIN, Buffer, checksum, refuse
 from amictl.model.blockmap import (
     FANOUT,
@@ -53,15 +54,16 @@ def name_of(data: Buffer) -> Name:
 
 
 def decode(data: Buffer) -> Node:
-    """Raises CorruptStoreError unless `encode` could have written `data`."""
+    """Raises CorruptStoreError for bytes that nobody wrote, UnsupportedError for a sealed node."""
     view = memoryview(data)
     refuse(len(view) < HEADER_SIZE + CHECKSUM_SIZE, "a node is truncated")
     magic, stored, kind, level, seal, zero, count, zeros, domain = _HEADER.unpack_from(view)
     refuse(magic != MAGIC, "a node does not begin with its magic")
     refuse(stored != len(view), "a node's length is wrong")
     refuse(checksum(view[:-CHECKSUM_SIZE]) != view[-CHECKSUM_SIZE:], "a node's checksum is wrong")
-    refuse(seal != 0 or domain != PLAIN_DOMAIN, "a node is sealed, in a store without keys")
-    refuse(zero != 0 or zeros != bytes(6), "a node uses what version 1 reserves")
+    refuse(zero != 0 or zeros != bytes(6), "a node has reserved bytes that are not zero")
+    if seal != 0 or domain != PLAIN_DOMAIN:
+        raise UnsupportedError("a node is sealed", hint="use a newer amictl")
     body = HEADER_SIZE + NAME_SIZE * count
     refuse(body > stored - CHECKSUM_SIZE, "a node's lengths disagree")
     name_bytes = bytes(view[HEADER_SIZE:body])

@@ -81,9 +81,8 @@ def decode_entries(footer: Buffer, pack_length: int) -> tuple[Entry, ...]:
     refuse(len(footer) < _FOOTER_HEAD.size + TAIL_SIZE, "the pack's footer is too short")
     magic, count, parity = _FOOTER_HEAD.unpack_from(footer)
     refuse(magic != FOOTER_MAGIC, "the pack's footer does not begin with its magic")
-    refuse(parity != 0, "the pack has parity, which version 1 reserves")
     refuse(
-        len(footer) != _FOOTER_HEAD.size + 8 * count + TAIL_SIZE,
+        len(footer) != _FOOTER_HEAD.size + 8 * count + parity + TAIL_SIZE,
         "the pack's footer has a wrong length",
     )
     numbers = struct.unpack_from(f"<{2 * count}I", footer, _FOOTER_HEAD.size)

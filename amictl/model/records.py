@@ -1,7 +1,7 @@
 """The records of a region: what a snapshot and an image are. amictl-store(5), RECORDS.
 
 A core never changes once it exists; attributes do. Field names are those of the documents, in
-snake case.
+snake case. `further` holds what later programs add, by key; who does not know a key keeps it.
 """
 
 from dataclasses import dataclass
@@ -75,6 +75,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """A key and a value."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotCore:
     """A volume's content at one moment. Names and keys are hexadecimal; times ISO 8601 UTC."""
 
@@ -127,14 +135,7 @@ class ImageCore:
     root_device_name: str
     mappings: tuple[Mapping, ...]
     signatures: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A key and a value of the user's."""
-
-    key: str
-    value: str
+    further: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Attributes:
     state: str
     description: str
     tags: tuple[Tag, ...]
+    further: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,14 @@ class PendingImage:
     description: str
     tags: tuple[Tag, ...]
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingState:
+    """How far pending work is, in bytes of the volume, or why it failed."""
+
+    done: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)

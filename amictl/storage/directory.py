@@ -39,8 +39,12 @@ class DirectoryUpload:
         self.staged = staged
         self._disk = disk
         self._descriptor = -1
-        with _translated("create", staged):
-            self._descriptor = disk.create(staged)
+        try:
+            with _translated("create", staged):
+                self._descriptor = disk.create(staged)
+        except BaseException:
+            self.discard()
+            raise
 
     def append(self, data: bytes) -> None:
         with _translated("write", self.staged):
@@ -109,7 +113,10 @@ class DirectoryStorage:
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         with _reading(self.root / folder), os.scandir(self.root / folder) as entries:
             for entry in entries:
-                yield f"{folder}/{entry.name}", entry.stat(follow_symlinks=False).st_size
+                # What somebody removes meanwhile is not there any more.
+                with suppress(FileNotFoundError):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    yield f"{folder}/{entry.name}", size
 
     def write(self, name: str, data: bytes) -> None:
         upload = self._staged(name, data)
@@ -127,9 +134,12 @@ class DirectoryStorage:
                 self.disk.link(upload.staged, target)
                 self.disk.sync_directory(target.parent)
         except StorageError as error:
-            if isinstance(error.__cause__, FileExistsError):
-                return False
-            raise
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+            # Whoever made it may have been killed before its name was durable.
+            with _translated("sync", target.parent):
+                self.disk.sync_directory(target.parent)
+            return False
         finally:
             upload.discard()
         return True

@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 from amictl.errors import StorageError
@@ -106,6 +107,21 @@ class Disk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def make_directories(disk: Disk, path: Path) -> None:
+    """Make a directory, mode 0700, and those above it; their names are durable when it returns.
+
+    Raises OSError.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    # The last one that is there may have been made by a run that was killed before it synced.
+    with suppress(PermissionError):
+        disk.sync_directory((missing[-1] if missing else path).parent)
+    for folder in reversed(missing):
+        with suppress(FileExistsError):
+            disk.make_directory(folder)
+        disk.sync_directory(folder.parent)
 
 
 def read_exactly(descriptor: int, target: memoryview, offset: int) -> int:

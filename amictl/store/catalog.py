@@ -12,6 +12,7 @@ from amictl.errors import (
     SnapshotNotFoundError,
 )
 from amictl.formats import records as record_format
+from amictl.model.ids import is_id
 from amictl.model.records import Attributes, ImageCore, ImageName, SnapshotCore, VolumeRecord
 from amictl.store import layout, pending
 from amictl.store.store import Store
@@ -50,12 +51,12 @@ def read_attributes(store: Store, record_id: str) -> Attributes:
 
 def snapshot_ids(store: Store) -> list[str]:
     """Ids of all completed snapshots, in order."""
-    return sorted(_ids(store, "snapshots"))
+    return sorted(_ids(store, "snapshots", "snap"))
 
 
 def image_ids(store: Store) -> list[str]:
     """Ids of all registered images, in order."""
-    return sorted(_ids(store, "images"))
+    return sorted(_ids(store, "images", "ami"))
 
 
 def put_snapshot(store: Store, core: SnapshotCore, attributes: Attributes) -> None:
@@ -92,8 +93,8 @@ def reserve_name(store: Store, name: str, image_id: str) -> str | None:
             present = store.storage.read(place)
         except ObjectMissingError:
             continue
-        holder = record_format.decode(present, ImageName, place).image_id
-        if exists(store, holder) or pending.is_alive(store, holder):
+        holder = _holder(present, name)
+        if _holds(store, holder):
             return holder
         if store.storage.replace_if_unchanged(place, wanted, present):
             return None
@@ -104,10 +105,10 @@ def name_holder(store: Store, name: str) -> str | None:
     """The image that has a name, or None; changes nothing."""
     place = layout.image_name(name)
     try:
-        holder = record_format.decode(store.storage.read(place), ImageName, place).image_id
+        holder = _holder(store.storage.read(place), name)
     except ObjectMissingError:
         return None
-    return holder if exists(store, holder) or pending.is_alive(store, holder) else None
+    return holder if _holds(store, holder) else None
 
 
 def release_name(store: Store, name: str) -> None:
@@ -115,13 +116,34 @@ def release_name(store: Store, name: str) -> None:
     store.storage.delete(layout.image_name(name))
 
 
+def _holder(data: bytes, name: str) -> str:
+    """The image that a name's record gives it to. Raises CorruptStoreError."""
+    place = layout.image_name(name)
+    record = record_format.decode(data, ImageName, place)
+    if record.name != name:
+        raise CorruptStoreError(f"{place} is about {record.name!r}")
+    return record.image_id
+
+
+def _holds(store: Store, image_id: str) -> bool:
+    """Whether an image exists or is being made.
+
+    Asked twice whether it exists: it may be finished after the first time, and then it is not
+    being made any more.
+    """
+    return exists(store, image_id) or pending.is_alive(store, image_id) or exists(store, image_id)
+
+
 def read_volume(store: Store, volume_id: str) -> VolumeRecord | None:
     """What is known of a volume, or None."""
     place = layout.volume(volume_id)
     try:
-        return record_format.decode(store.storage.read(place), VolumeRecord, place)
+        volume = record_format.decode(store.storage.read(place), VolumeRecord, place)
     except ObjectMissingError:
         return None
+    if volume.volume_id != volume_id:
+        raise CorruptStoreError(f"{place} is about {volume.volume_id}")
+    return volume
 
 
 def put_volume(store: Store, volume: VolumeRecord) -> None:
@@ -163,8 +185,9 @@ def _require_own_id(own: str, record_id: str) -> None:
         raise CorruptStoreError(f"{layout.core(record_id)} is about {own}")
 
 
-def _ids(store: Store, folder: str) -> Iterator[str]:
+def _ids(store: Store, folder: str, kind: str) -> Iterator[str]:
+    """Foreign files are left to a check."""
     for name, _ in store.storage.names(folder):
         record_id = layout.core_id(name)
-        if record_id is not None:
+        if record_id is not None and is_id(kind, record_id):
             yield record_id

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from amictl.errors import AmictlError, CorruptStoreError, ObjectMissingError, StorageError
+from amictl.errors import AmictlError, CorruptStoreError, StorageError, UnsupportedError
 from amictl.formats import records as record_format
 from amictl.formats.current import PackRow
 from amictl.model.blockmap import Interior, Leaf, Name, child_span
@@ -18,7 +18,7 @@ from amictl.model.records import (
 )
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Step
-from amictl.store import catalog, layout
+from amictl.store import catalog, layout, surveying
 from amictl.store.index import ABSENT
 from amictl.store.inspection import PackChecker, PackFault, check_run, pack_entries
 from amictl.store.parallel import PerThread, in_order
@@ -44,9 +44,15 @@ class StoreCheck:
         self._read: list[PackRow] = []
         self._below: dict[Name, Ranges] = {}
         self._read_all = False
+        self._has_index = False
 
     def outside(self) -> None:
-        """CURRENT, runs, the outside of every pack, and files that do not belong here."""
+        """Small files, CURRENT, runs, the outside of every pack, and files that do not belong."""
+        for kind, place, message in (
+            *surveying.foreign_files(self._store),
+            *surveying.damaged_files(self._store),
+        ):
+            self._fault(kind, place, message)
         try:
             current = self._store.reload_index().current
         except CorruptStoreError as error:
@@ -63,8 +69,11 @@ class StoreCheck:
             except AmictlError as error:
                 self._fault("pack", layout.pack(row.pack_id), error.message)
                 self._found.append(DamagedFrame(row.pack_id.hex(), 0, 0))
-        self._foreign(
-            {row.pack_id.hex() for row in current.packs}, {row.run_id.hex() for row in current.runs}
+        self._has_index = True
+        self.garbage_bytes = surveying.garbage_bytes(
+            self._store,
+            {row.pack_id.hex() for row in current.packs},
+            {row.run_id.hex() for row in current.runs},
         )
 
     def packs(self, sample_percent: float | None, max_age_seconds: float | None) -> None:
@@ -113,8 +122,14 @@ class StoreCheck:
                 )
 
     def remember(self) -> None:
-        """Write down what is damaged and what was read, unless the store cannot be written to."""
-        with suppress(StorageError):
+        """Write down what is damaged and what was read, unless the store cannot be written to.
+
+        Without an index nothing was looked at, and nothing is changed.
+        """
+        if not self._has_index:
+            return
+        with suppress(StorageError, UnsupportedError):
+            self._store.require_features("write")
             self._remember_damage()
             if self._read:
                 self._remember_reading()
@@ -232,28 +247,12 @@ class StoreCheck:
         if fault.damaged is not None:
             self._found.append(fault.damaged)
 
-    def _foreign(self, packs: set[str], runs: set[str]) -> None:
-        """Files that nobody of us wrote are faults.
-
-        Packs and runs that CURRENT does not name are garbage.
-        """
-        known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
-        for folder, (ids, suffix) in known.items():
-            for name, size in sorted(self._store.storage.names(folder)):
-                base = name.rpartition("/")[2]
-                if base == "CURRENT" or base.removesuffix(suffix) in ids:
-                    continue
-                if base.endswith(suffix) and _is_id(base.removesuffix(suffix)):
-                    self.garbage_bytes += size
-                else:
-                    self._fault("foreign", name, "it is not a file of the store")
-
     def _log(self) -> CheckLog:
         try:
             return record_format.decode(
                 self._store.storage.read(layout.CHECKS), CheckLog, layout.CHECKS
             )
-        except ObjectMissingError:
+        except CorruptStoreError:  # missing, or damaged, which is a fault already
             return CheckLog()
 
     def _remember_damage(self) -> None:
@@ -294,7 +293,3 @@ def _joined(ranges: list[tuple[int, int]]) -> Ranges:
         else:
             joined.append((start, stop))
     return tuple(joined)
-
-
-def _is_id(text: str) -> bool:
-    return len(text) == 32 and set(text) <= set("0123456789abcdef")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ABSENT = 0xFFFFFFFF
 """In place of a pack number: the name is not in the index."""
 
+REBUILD_HINT = "the index can be made again from the packs: amictl rebuild-index"
+
 Damage = frozenset[tuple[str, int]]
 """Pack id in hexadecimal and offset of every damaged frame; offset 0 stands for the whole pack."""
 
@@ -137,16 +139,18 @@ class Index:
         Those of `before` are used again. Raises CorruptStoreError.
         """
         known = before._by_id if before else {}
+        data = None
         while True:
-            data = storage.read(places.CURRENT)
             try:
+                data = storage.read(places.CURRENT)
                 return cls._map(storage, data, known, damage, for_writing)
             except CorruptStoreError as error:
                 # A writer that merged runs removes them once CURRENT has changed: begin again
                 # there.
-                if isinstance(error, ObjectMissingError) and storage.read(places.CURRENT) != data:
+                run_missing = isinstance(error, ObjectMissingError) and data is not None
+                if run_missing and storage.read(places.CURRENT) != data:
                     continue
-                error.hint = "the index can be made again from the packs: amictl rebuild-index"
+                error.hint = REBUILD_HINT
                 raise
 
     @classmethod
@@ -160,7 +164,7 @@ class Index:
     ) -> "Index":
         current = current_format.decode(data)
         runs = {
-            row.run_id: known.get(row.run_id) or Run(storage.map(places.run(row.run_id)))
+            row.run_id: known.get(row.run_id) or _load_run(storage, places.run(row.run_id))
             for row in current.runs
         }
         return cls(current, runs, damage, for_writing=for_writing)
@@ -177,17 +181,25 @@ class Index:
 
     def find(self, name: Name) -> Location | None:
         """The place that counts: in the lowest pack that is neither removed nor damaged there."""
-        return next(iter(self.places(name)), None)
+        usable = (place for place in self._places(name) if self._usable(place.pack, place.offset))
+        return min(usable, key=lambda place: place.pack, default=None)
 
     def places(self, name: Name) -> list[Location]:
-        """All usable places of a name, the one that counts first."""
-        usable = [
-            place
-            for run in self._runs
-            for place in run.find(name)
-            if self._usable(place.pack, place.offset)
-        ]
-        return sorted(usable, key=lambda place: place.pack)
+        """All places where a reader may try to find a name, the one that counts first.
+
+        Those that are known to be damaged are last: whatever is read is checked against its name,
+        and a pack whose outside is damaged may be whole inside.
+        """
+        return sorted(
+            (place for place in self._places(name) if place.pack not in self._absent),
+            key=lambda place: (not self._usable(place.pack, place.offset), place.pack),
+        )
+
+    def _places(self, name: Name) -> Iterator[Location]:
+        for run in self._runs:
+            for place in run.find(name):
+                if place.pack in self.packs:
+                    yield place
 
     def find_many(self, names: Sequence[Name]) -> Found:
         """The same for many names at once."""
@@ -257,3 +269,12 @@ class Index:
             return True
         pack_id = self.packs[pack].pack_id.hex()
         return (pack_id, 0) not in self._damage and (pack_id, offset) not in self._damage
+
+
+def _load_run(storage: Storage, place: str) -> Run:
+    try:
+        return Run(storage.map(place))
+    except ObjectMissingError:
+        raise
+    except CorruptStoreError as error:
+        raise CorruptStoreError(f"{place}: {error.message}") from error

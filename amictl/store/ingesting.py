@@ -187,4 +187,4 @@ class Ingest:
             return None
         if leaf.fingerprint != mark or leaf.plain_length != length:
             return None
-        return leaf if self._writer.has_all(leaf.names) else None
+        return leaf if self._writer.has_all((name, *leaf.names)) else None

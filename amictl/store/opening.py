@@ -19,7 +19,7 @@ from amictl.model.records import Epoch, Features, StoreConfig
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
 from amictl.storage.directory import DirectoryStorage
-from amictl.storage.disk import Disk, as_storage_error
+from amictl.storage.disk import Disk, as_storage_error, make_directories
 from amictl.store import layout
 from amictl.store.store import Store
 
@@ -89,11 +89,7 @@ def open_store(directory: Path, disk: Disk | None = None) -> Store:
 def _make_folders(storage: DirectoryStorage) -> None:
     """All folders and lock files, with their names durable; an interrupted run is taken up."""
     root = storage.root
-    made = [parent for parent in (root, *root.parents) if not parent.exists()]
-    for folder in reversed(made):
-        with suppress(FileExistsError):
-            storage.disk.make_directory(folder)
-        storage.disk.sync_directory(folder.parent)
+    make_directories(storage.disk, root)
     if (root / layout.CONFIG).exists():
         raise ConflictError(f"there is a store in {str(root)!r} already")
     foreign = {entry.name for entry in root.iterdir()} - {*layout.FOLDERS, layout.EPOCH}

@@ -1,18 +1,20 @@
 """Work that is not finished: files of live writers, under their locks, or of dead ones.
 
 A pending file is locked by its writer for as long as it works. When the lock is free and the
-record does not exist, the work failed.
+record does not exist, the work failed. Its first line says what the work is, durably, before
+anybody is told the id; the second how far it is, rewritten in place, and what of that a power cut
+leaves torn is taken for nothing. amictl-store(5), PENDING WORK.
 """
 
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from amictl.errors import CorruptStoreError, ObjectMissingError
+from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
 from amictl.formats import records as record_format
-from amictl.model.records import PendingImage, PendingSnapshot
+from amictl.model.records import PendingImage, PendingSnapshot, PendingState
 from amictl.storage.disk import as_storage_error
 from amictl.store import layout
 from amictl.store.store import Store
@@ -20,7 +22,6 @@ from amictl.store.store import Store
 Work = PendingSnapshot | PendingImage
 
 DIED = "the process that made it ended before it was done"
-_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +33,54 @@ class Seen:
 
 
 class PendingFile:
-    """The writer's side: made locked, rewritten in place, removed when the record exists."""
+    """The writer's side: made locked, its second line rewritten, removed when the record exists."""
 
     def __init__(self, store: Store, record_id: str, work: Work) -> None:
         self._store = store
         self._disk = store.storage.disk
         self._path = store.storage.root / layout.pending(record_id)
+        self._descriptor = -1
+        self._end_of_work = 0
+        self._length = 0
         staged = store.storage.root / "staging" / os.urandom(12).hex()
         try:
-            self._descriptor = self._disk.create(staged)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            self._length = 0
-            self.write(work)
-            self._disk.sync(self._descriptor)
-            self._disk.rename(staged, self._path)
-            self._disk.sync_directory(self._path.parent)
-        except OSError as error:
-            raise as_storage_error(error, "create", self._path) from error
+            self._create(staged, work)
+        except BaseException as error:
+            self.release()
+            with suppress(OSError):
+                self._disk.unlink(staged)
+            if isinstance(error, OSError):
+                raise as_storage_error(error, "create", self._path) from error
+            raise
+
+    def _create(self, staged: Path, work: Work) -> None:
+        self._descriptor = self._disk.create(staged)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        data = record_format.encode(_without_state(work))
+        self._disk.write_at(self._descriptor, data, 0)
+        self._end_of_work = self._length = len(data)
+        self._disk.sync(self._descriptor)
+        self._disk.rename(staged, self._path)
+        self._disk.sync_directory(self._path.parent)
 
     def write(self, work: Work) -> None:
-        """Say how far the work is. Not durable: after a power cut it has failed anyway."""
-        data = record_format.encode(work)
-        self._disk.write_at(self._descriptor, data, 0)
-        if len(data) < self._length:
-            self._disk.truncate(self._descriptor, len(data))
-        self._length = len(data)
+        """Say how far the work is. Raises StorageError.
+
+        Not durable: after a power cut it has failed anyway.
+        """
+        data = record_format.encode(_state_of(work))
+        length = self._end_of_work + len(data)
+        try:
+            self._disk.write_at(self._descriptor, data, self._end_of_work)
+            if length < self._length:
+                self._disk.truncate(self._descriptor, length)
+        except OSError as error:
+            raise as_storage_error(error, "write", self._path) from error
+        self._length = length
 
     def fail(self, work: Work) -> None:
         """Say why there will be no record, as far as that can still be said; and let go."""
-        with suppress(OSError):
+        with suppress(OSError, StorageError):
             self.write(work)
             self._disk.sync(self._descriptor)
         self.release()
@@ -79,7 +99,7 @@ class PendingFile:
 
 
 def seen(store: Store, record_id: str) -> Seen | None:
-    """Pending work by its id, or None if there is none."""
+    """Pending work by its id, or None if there is none. Raises CorruptStoreError, StorageError."""
     path = store.storage.root / layout.pending(record_id)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -89,14 +109,7 @@ def seen(store: Store, record_id: str) -> Seen | None:
         raise as_storage_error(error, "read", path) from error
     try:
         alive = _is_locked(descriptor)
-        for attempt in range(_TRIES):
-            # The writer may be rewriting it at this moment.
-            try:
-                return Seen(_decode(os.pread(descriptor, record_format.SIZE_MAX, 0), path), alive)
-            except CorruptStoreError:
-                if attempt == _TRIES - 1:
-                    raise
-        return None
+        return Seen(_decode(os.pread(descriptor, record_format.SIZE_MAX, 0), path), alive)
     finally:
         os.close(descriptor)
 
@@ -125,7 +138,25 @@ def is_alive(store: Store, record_id: str) -> bool:
 
 def _decode(data: bytes, path: Path) -> Work:
     kind: type[Work] = PendingImage if path.name.startswith("ami-") else PendingSnapshot
-    return record_format.decode(data, kind, str(path))
+    first, newline, second = data.partition(b"\n")
+    work = record_format.decode(first + newline, kind, str(path))
+    try:
+        state = record_format.decode(second, PendingState, str(path))
+    except CorruptStoreError:
+        return work  # not written yet, being rewritten at this moment, or torn
+    if isinstance(work, PendingImage):
+        return replace(work, reason=state.reason)
+    return replace(work, done=state.done, reason=state.reason)
+
+
+def _state_of(work: Work) -> PendingState:
+    return PendingState(0 if isinstance(work, PendingImage) else work.done, work.reason)
+
+
+def _without_state(work: Work) -> Work:
+    if isinstance(work, PendingImage):
+        return replace(work, reason=None)
+    return replace(work, done=0, reason=None)
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -5,14 +5,14 @@ from itertools import chain
 
 import numpy as np
 
-from amictl.errors import BusyError
+from amictl.errors import BusyError, CorruptStoreError
 from amictl.formats import current as current_format
 from amictl.formats import run as run_format
 from amictl.formats.current import Current, PackRow, RunRow
 from amictl.formats.run import Rows
 from amictl.storage.directory import DirectoryStorage
 from amictl.store import layout
-from amictl.store.index import Index
+from amictl.store.index import REBUILD_HINT, Index, Run
 from amictl.store.packing import NewPack, PlacedName
 
 MERGE_RATIO = 4
@@ -37,7 +37,7 @@ def publish_packs(
         rows = rows_of([(before.next_pack + at, pack.rows) for at, pack in enumerate(packs)])
         merged = _to_merge(index, len(rows.keys))
         kept = before.runs[: len(before.runs) - merged]
-        parts = [rows, *(run.rows() for run in index.runs[len(kept) :])]
+        parts = [rows, *(_sound(run).rows() for run in index.runs[len(kept) :])]
         run = write_run(storage, parts, new_run_id(), before.removed)
         after = Current(
             generation=before.generation + 1,
@@ -108,6 +108,16 @@ def write_run(
         upload.discard()
         raise
     return RunRow(run_id, run_format.decode_header(head).rows, upload.size)
+
+
+def _sound(run: Run) -> Run:
+    """The same run. Raises CorruptStoreError if it is damaged: a merge would hide that for ever."""
+    try:
+        run_format.require_digest(run.data)
+    except CorruptStoreError as error:
+        error.hint = REBUILD_HINT
+        raise
+    return run
 
 
 def _to_merge(index: Index, count: int) -> int:

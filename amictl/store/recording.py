@@ -1,10 +1,11 @@
 """Taking a snapshot of a frozen disk: the parent is chosen, the disk ingested, the core made."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
-from amictl.errors import CorruptStoreError
+from amictl.errors import CorruptStoreError, StorageError
 from amictl.model.blockmap import CUT_ID, FANOUT, SEGMENT_SIZE, Name, segment_length
 from amictl.model.records import (
     Attributes,
@@ -109,7 +110,9 @@ def complete_snapshot(
     catalog.put_snapshot(
         store, replace(core, completion_time=timestamp(surroundings.now())), attributes
     )
-    catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
+    # Only a hint for the next snapshot; this one is complete whether it can be written or not.
+    with suppress(StorageError):
+        catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
     return attributes
 
 

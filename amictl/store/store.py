@@ -69,7 +69,14 @@ class Store:
             data = self.storage.read(layout.DAMAGE)
         except ObjectMissingError:
             return frozenset()
-        found = record_format.decode(data, DamageList, layout.DAMAGE)
+        try:
+            found = record_format.decode(data, DamageList, layout.DAMAGE)
+        except CorruptStoreError as error:
+            error.hint = (
+                f"remove {str(self.storage.root / layout.DAMAGE)!r}, then run: amictl check-store "
+                "--read-data, which finds again what it said"
+            )
+            raise
         return frozenset((frame.pack, frame.offset) for frame in found.frames)
 
     def require_features(self, kind: str) -> None:

@@ -22,8 +22,9 @@ def leaves(
 
     Raises CorruptStoreError where a node cannot be read.
     """
-    if block_map.root is not None:
-        end = FANOUT**block_map.height if stop is None else stop
+    span = FANOUT**block_map.height
+    end = span if stop is None else stop
+    if block_map.root is not None and start < span and end > 0:
         yield from _leaves_below(store, block_map.root, block_map.height, 0, start, end)
 
 

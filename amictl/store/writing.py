@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from amictl.errors import BusyError, CorruptStoreError
@@ -44,7 +45,14 @@ class Writer:
         self._syncs: list[Future[None]] = []
         self._syncer: ThreadPoolExecutor | None = None
         self._lock_descriptor = _take_epoch_lock(store)
-        self.index = store.reload_index(for_writing=True)
+        try:
+            self.index = store.reload_index(for_writing=True)
+            if self.index.current.generation == 0:
+                # Whoever made the store may have been killed before store.json was durable.
+                self._sync_folder(store.storage.root)
+        except BaseException:
+            os.close(self._lock_descriptor)
+            raise
         new_id = self._new_id
         self._frames = PackWriter(store.storage, PackKind.FRAMES, new_id, self._take)
         self._nodes = PackWriter(store.storage, PackKind.NODES, new_id, self._take)
@@ -123,7 +131,7 @@ class Writer:
         self._trusts_nodes = False
 
     def _has_node(self, name: Name) -> bool:
-        if self._trusts_nodes:
+        if self._trusts_nodes or self.index.find(name) is None:
             return self.index.find(name) is not None
         try:
             self.store.read_node(name)
@@ -146,6 +154,8 @@ class Writer:
             sync.result()
         self._syncs.clear()
         if not self._full:
+            # What is used again may have been named by a writer that was killed before it synced.
+            self._sync_folder(self.store.storage.root / "index")
             return
         from amictl.store.publishing import publish_packs
 
@@ -167,6 +177,12 @@ class Writer:
         if self._syncer is None:
             self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
         self._syncs.append(self._syncer.submit(pack.upload.seal))
+
+    def _sync_folder(self, folder: Path) -> None:
+        try:
+            self.store.storage.disk.sync_directory(folder)
+        except OSError as error:
+            raise as_storage_error(error, "sync", folder) from error
 
     def _new_id(self) -> bytes:
         return self._random_bytes(16)

@@ -36,10 +36,12 @@ class NewFile:
                 f"{str(path)!r} exists",
                 hint="use --force to replace it, or --in-place to rewrite what differs",
             )
+        self._descriptor, self._temporary = -1, None
         try:
             self._descriptor, self._temporary = self._open()
             disk.truncate(self._descriptor, size_bytes)
         except OSError as error:
+            self.discard()
             raise as_storage_error(error, "create", path) from error
 
     def write(self, offset: int, data: memoryview) -> None:
@@ -59,6 +61,7 @@ class NewFile:
             self._disk.sync(self._descriptor)
             self._name()
             self._disk.sync_directory(self._path.parent)
+            self._remove_mark()
         except FileExistsError as error:
             raise ConflictError(f"{str(self._path)!r} came into being meanwhile") from error
         except OSError as error:
@@ -97,6 +100,13 @@ class NewFile:
             self._disk.link(self._temporary, self._path)
             self._disk.unlink(self._temporary)
         self._temporary = None
+
+    def _remove_mark(self) -> None:
+        """What an unfinished rewriting in place left beside the file that was replaced."""
+        mark = _mark_path(self._path, self._path.parent, is_device=False)
+        if self._replace and mark.exists():
+            self._disk.unlink(mark)
+            self._disk.sync_directory(mark.parent)
 
     def _beside(self) -> Path:
         return self._path.with_name(f".{self._path.name[:200]}.{secrets.token_hex(4)}")
@@ -142,7 +152,8 @@ class ExistingTarget:
                 f"{str(self.path)!r} has {self.size_bytes} bytes; the volume has {size_bytes}"
             )
         try:
-            self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                self._disk.make_directory(self._mark.parent)
             with suppress(FileExistsError):
                 descriptor = self._disk.create(self._mark)
                 self._disk.write_at(descriptor, f"{snapshot_id}\n".encode(), 0)

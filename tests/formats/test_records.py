@@ -1,0 +1,77 @@
+"""Records: canonical JSON, and nothing but canonical JSON."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amictl.errors import CorruptStoreError, UnsupportedError
+from amictl.formats.records import decode, encode
+from amictl.model.records import ImageName, SnapshotCore
+from tests.strategies import RECORDS, damaged, snapshot_cores
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def encoded_again(data: bytes, kind: type[Any]) -> bytes | None:
+    """The encoding of what `data` decodes to; None if it is refused."""
+    try:
+        return encode(decode(data, kind, "here"))
+    except (CorruptStoreError, UnsupportedError):
+        return None
+
+
+@given(RECORDS)
+def test_decode_inverts_encode(record: Any) -> None:
+    assert decode(encode(record), type(record), "here") == record
+
+
+@given(RECORDS)
+def test_a_record_is_what_a_json_library_writes_with_sorted_keys(record: Any) -> None:
+    data = encode(record)
+    again = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert again.encode() + b"\n" == data
+
+
+@given(RECORDS)
+def test_a_record_says_its_format_and_version(record: Any) -> None:
+    document = json.loads(encode(record))
+    assert document["format"].startswith("amictl-")
+    assert document["version"] == 1
+
+
+@given(st.binary() | damaged(snapshot_cores().map(encode)))
+def test_any_bytes_are_refused_or_canonical(data: bytes) -> None:
+    assert encoded_again(data, SnapshotCore) in (None, data)
+
+
+@given(snapshot_cores(), st.data(), JSON_VALUES)
+def test_any_value_in_a_field_is_refused_or_canonical(
+    core: SnapshotCore, data: st.DataObject, value: object
+) -> None:
+    document = json.loads(encode(core))
+    document[data.draw(st.sampled_from(sorted(document)))] = value
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    changed = text.encode("utf-8", "surrogatepass") + b"\n"
+    assert encoded_again(changed, SnapshotCore) in (None, changed)
+
+
+@given(RECORDS)
+def test_a_record_is_refused_where_another_kind_is_expected(record: Any) -> None:
+    other = ImageName if not isinstance(record, ImageName) else SnapshotCore
+    with pytest.raises(CorruptStoreError, match="not a record of format"):
+        decode(encode(record), other, "here")
+
+
+@given(snapshot_cores())
+def test_a_refusal_names_the_place(core: SnapshotCore) -> None:
+    with pytest.raises(CorruptStoreError, match=r"snapshots/x\.json"):
+        decode(encode(core)[:-1], SnapshotCore, "snapshots/x.json")

@@ -1,0 +1,314 @@
+"""Values of the formats, and bytes that were damaged on the way, for property tests."""
+
+import string
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from amictl.formats import frame as frame_format
+from amictl.formats import pack as pack_format
+from amictl.formats.current import Current, PackRow, RunRow
+from amictl.formats.frame import CODEC_STORED, CODEC_ZSTD, PLAIN_SIZE_MAX
+from amictl.formats.pack import Entry, PackKind
+from amictl.model.blockmap import (
+    AVERAGE_SIZES,
+    SEGMENT_SIZE,
+    Interior,
+    Leaf,
+    Name,
+    child_span,
+    slot_count,
+    tree_height,
+)
+from amictl.model.records import (
+    Attributes,
+    CheckLog,
+    Cut,
+    DamagedFrame,
+    DamageList,
+    Epoch,
+    Features,
+    ImageCore,
+    ImageName,
+    Mapping,
+    PackCheck,
+    PendingImage,
+    PendingSnapshot,
+    SnapshotCore,
+    Source,
+    StoreConfig,
+    VolumeRecord,
+    tags_from,
+)
+from amictl.model.source import Freeze
+
+FrameParts = tuple[tuple[Name, ...], tuple[int, ...], int, bytes]
+"""Names, lengths, codec and payload."""
+
+IndexRow = tuple[Name, int, int, int, int]
+"""Name, pack, offset, length, position."""
+
+U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
+IDS = st.binary(min_size=16, max_size=16)
+FINGERPRINTS = st.binary(min_size=16, max_size=16)
+# Few different first bytes, so that names repeat and keys collide.
+NAMES = st.builds(
+    lambda key, rest: key * 8 + rest * 24,
+    st.sampled_from([b"\0", b"\1", b"\x80", b"\xff"]),
+    st.integers(0, 20).map(lambda value: bytes([value])),
+) | st.binary(min_size=32, max_size=32)
+
+
+def damaged(
+    encoded: SearchStrategy[bytes], seal: Callable[[bytes], bytes] = bytes
+) -> SearchStrategy[bytes]:
+    """Encoded values with one damage each; `seal` may repair the checksum after it."""
+
+    @st.composite
+    def strategy(draw: DrawFn) -> bytes:
+        data = draw(encoded)
+        return seal(draw(st.sampled_from(_DAMAGES))(draw, data))
+
+    return strategy()
+
+
+def _flipped(draw: DrawFn, data: bytes) -> bytes:
+    at, bit = draw(st.integers(0, max(0, len(data) - 1))), draw(st.integers(0, 7))
+    return data[:at] + bytes(byte ^ 1 << bit for byte in data[at : at + 1]) + data[at + 1 :]
+
+
+def _truncated(draw: DrawFn, data: bytes) -> bytes:
+    return data[: draw(st.integers(0, len(data)))]
+
+
+def _zeroed(draw: DrawFn, data: bytes) -> bytes:
+    start, stop = sorted(draw(st.tuples(st.integers(0, len(data)), st.integers(0, len(data)))))
+    return data[:start] + bytes(stop - start) + data[stop:]
+
+
+def _swapped(draw: DrawFn, data: bytes) -> bytes:
+    size = draw(st.integers(1, 32))
+    a, b = sorted(draw(st.tuples(st.integers(0, len(data)), st.integers(0, len(data)))))
+    if b < a + size or b + size > len(data):
+        return data[::-1]
+    return (
+        data[:a] + data[b : b + size] + data[a + size : b] + data[a : a + size] + data[b + size :]
+    )
+
+
+def _appended(draw: DrawFn, data: bytes) -> bytes:
+    return data + draw(st.binary(min_size=1, max_size=40))
+
+
+def _overwritten(draw: DrawFn, data: bytes) -> bytes:
+    piece = draw(st.binary(min_size=1, max_size=8))
+    at = draw(st.integers(0, len(data)))
+    return data[:at] + piece + data[at + len(piece) :]
+
+
+_DAMAGES = [_flipped, _truncated, _zeroed, _swapped, _appended, _overwritten]
+
+
+# --- block maps, frames, packs -----------------------------------------------------------------
+
+
+@st.composite
+def leaves(draw: DrawFn) -> Leaf:
+    """Leaves of segments of any length; no two runs of zeros follow each other."""
+    drawn = draw(
+        st.lists(st.tuples(st.integers(1, 131_072), st.none() | NAMES), min_size=1, max_size=12)
+    )
+    pieces = [
+        piece
+        for at, piece in enumerate(drawn)
+        if at == 0 or piece[1] is not None or drawn[at - 1][1] is not None
+    ]
+    lengths, names = zip(*pieces, strict=True)
+    return Leaf(lengths, names, draw(FINGERPRINTS))
+
+
+@st.composite
+def interiors(draw: DrawFn) -> Interior:
+    """Inner nodes of low levels, with holes, that lead to something."""
+    level = draw(st.integers(1, 3))
+    children = draw(st.lists(st.none() | NAMES, min_size=1, max_size=20).filter(any))
+    tail = draw(st.integers(1, child_span(level)))
+    plain_length = (len(children) - 1) * child_span(level) + tail
+    assert slot_count(level, plain_length) == len(children)
+    return Interior(level, plain_length, tuple(children))
+
+
+@st.composite
+def frames(draw: DrawFn) -> FrameParts:
+    """What a frame is made of; the payload of codec 1 is any bytes, since it is not decoded."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
+    codec = draw(st.sampled_from([CODEC_STORED, CODEC_ZSTD]))
+    most = 100 if codec == CODEC_STORED else PLAIN_SIZE_MAX // len(names)
+    lengths = tuple(draw(st.integers(1, most)) for _ in names)
+    size = {"min_size": sum(lengths), "max_size": sum(lengths)} if codec == CODEC_STORED else {}
+    return tuple(names), lengths, codec, draw(st.binary(**size))
+
+
+def encoded_frame(parts: FrameParts) -> bytes:
+    """The stored bytes of such a frame."""
+    return frame_format.encode(*parts)
+
+
+@st.composite
+def packs(draw: DrawFn) -> tuple[PackKind, bytes, tuple[Entry, ...], bytes]:
+    """Kind, id, entries and digest of a pack with small pieces."""
+    position = pack_format.HEADER_SIZE
+    entries = []
+    for length in draw(st.lists(st.integers(1, 30), max_size=6)):
+        entries.append(Entry(position, length))
+        position += length
+    kind = draw(st.sampled_from(PackKind))
+    return kind, draw(IDS), tuple(entries), draw(st.binary(min_size=32, max_size=32))
+
+
+# --- the index ---------------------------------------------------------------------------------
+
+INDEX_ROWS: SearchStrategy[IndexRow] = st.tuples(NAMES, U32, U32, U32, U16)
+
+
+@st.composite
+def currents(draw: DrawFn) -> Current:
+    """Any CURRENT."""
+    numbers = sorted(draw(st.sets(st.integers(0, 2**32 - 2), max_size=4)))
+    kinds = st.sampled_from(PackKind)
+    lists = st.sets(U32, max_size=3).map(lambda values: tuple(sorted(values)))
+    return Current(
+        generation=draw(U64),
+        next_pack=draw(st.integers(max(numbers, default=-1) + 1, 2**32 - 1)),
+        packs=tuple(PackRow(draw(IDS), draw(U64), number, draw(kinds)) for number in numbers),
+        runs=tuple(draw(st.lists(st.builds(RunRow, IDS, U64, U64), max_size=3))),
+        removed=draw(lists),
+        condemned=draw(lists),
+    )
+
+
+# --- records -----------------------------------------------------------------------------------
+
+TEXTS = st.text(max_size=20)
+SIZES = st.integers(1, 2**50)
+COUNTS = st.integers(0, 2**50)
+TIMES = st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%S.000Z").zfill(24))
+TAGS = st.dictionaries(TEXTS, TEXTS, max_size=3).map(tags_from)
+
+
+def hexadecimal(digits: int) -> SearchStrategy[str]:
+    """So many lower-case hexadecimal digits."""
+    return st.text("0123456789abcdef", min_size=digits, max_size=digits)
+
+
+def record_ids(kind: str) -> SearchStrategy[str]:
+    """`ami-…`, `snap-…` or `vol-…`."""
+    return hexadecimal(17).map(lambda digits: f"{kind}-{digits}")
+
+
+OWNERS = st.text(string.digits, min_size=12, max_size=12)
+DIGITS = st.integers(0, 2**64 - 1).map(str)
+FREEZES = st.builds(
+    Freeze,
+    TIMES,
+    st.sampled_from(["reflink", "lease", "copy", "exclusive"]),
+    st.sampled_from(["at-rest", "quiesced", "crash"]),
+    st.booleans(),
+)
+SOURCES = st.builds(Source, TEXTS, st.integers(0, 2**31), DIGITS, SIZES, DIGITS, DIGITS)
+
+
+@st.composite
+def snapshot_cores(draw: DrawFn) -> SnapshotCore:
+    """Cores of snapshots of any size."""
+    size = draw(SIZES | st.sampled_from([1, SEGMENT_SIZE, 128 * SEGMENT_SIZE + 1]))
+    return SnapshotCore(
+        snapshot_id=draw(record_ids("snap")),
+        volume_id=draw(record_ids("vol")),
+        owner_id=draw(OWNERS),
+        size_bytes=size,
+        root=draw(st.none() | hexadecimal(64)),
+        height=tree_height(size),
+        cut=draw(st.builds(Cut, st.just(1), st.sampled_from(AVERAGE_SIZES))),
+        fingerprint_key=draw(hexadecimal(64)),
+        domain="0" * 32,
+        hash="blake3",
+        parent=draw(st.none() | record_ids("snap")),
+        start_time=draw(TIMES),
+        completion_time=draw(TIMES),
+        freeze=draw(FREEZES),
+        source=draw(SOURCES),
+        unchanged=draw(st.booleans()),
+        new_bytes=draw(COUNTS),
+        data_bytes=draw(st.integers(0, size)),
+    )
+
+
+MAPPINGS = st.builds(
+    Mapping,
+    TEXTS,
+    st.none() | record_ids("snap"),
+    st.none() | st.integers(1, 16_384),
+    st.booleans(),
+    st.none() | TEXTS,
+    st.none() | COUNTS,
+    st.none() | COUNTS,
+    st.none() | TEXTS,
+)
+IMAGE_CORES = st.builds(
+    ImageCore,
+    record_ids("ami"),
+    TEXTS,
+    OWNERS,
+    TIMES,
+    TEXTS,
+    st.none() | TEXTS,
+    st.none() | TEXTS,
+    TEXTS,
+    st.lists(MAPPINGS, max_size=3).map(tuple),
+)
+PENDING_SNAPSHOTS = st.builds(
+    PendingSnapshot,
+    record_ids("snap"),
+    record_ids("vol"),
+    OWNERS,
+    SIZES,
+    TIMES,
+    FREEZES,
+    TEXTS,
+    TEXTS,
+    TAGS,
+    COUNTS,
+    COUNTS,
+    st.none() | TEXTS,
+)
+WORDS = st.lists(TEXTS, max_size=2).map(tuple)
+STORE_CONFIGS = st.builds(
+    StoreConfig,
+    store_id=hexadecimal(32),
+    owner_id=OWNERS,
+    created=TIMES,
+    chunk_size=st.sampled_from(AVERAGE_SIZES),
+    compression_level=st.integers(1, 19),
+    hash=st.just("blake3"),
+    parity=st.integers(0, 100),
+    features=st.builds(Features, WORDS, WORDS, WORDS, WORDS),
+)
+RECORDS = st.one_of(
+    snapshot_cores(),
+    IMAGE_CORES,
+    STORE_CONFIGS,
+    PENDING_SNAPSHOTS,
+    st.builds(PendingImage, IMAGE_CORES, TEXTS, TAGS, st.none() | TEXTS),
+    st.builds(Attributes, record_ids("snap") | record_ids("ami"), COUNTS, TEXTS, TEXTS, TAGS),
+    st.builds(ImageName, TEXTS, record_ids("ami")),
+    st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),
+    st.lists(st.builds(DamagedFrame, hexadecimal(32), U32, U32), max_size=3).map(
+        lambda damage: DamageList(tuple(damage))
+    ),
+    st.lists(st.builds(PackCheck, hexadecimal(32), COUNTS), max_size=3).map(
+        lambda packs: CheckLog(tuple(packs))
+    ),
+    st.builds(Epoch, st.integers(0, 1)),
+)

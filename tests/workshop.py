@@ -1,0 +1,162 @@
+"""A store in a folder of a test, and what is done with it through the actions."""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from amictl.actions.checking import check_store
+from amictl.actions.creating import (
+    CreateImageRequest,
+    CreateSnapshotRequest,
+    create_image,
+    create_snapshot,
+)
+from amictl.actions.restoring import CreateVolumeRequest, create_volume
+from amictl.formats import records
+from amictl.model.records import SnapshotCore
+from amictl.model.surroundings import Surroundings
+from amictl.progress import Silent
+from amictl.store import catalog, layout
+from amictl.store.opening import create_store, open_store
+from amictl.store.store import Store
+from amictl.volumes.extents import data_segments
+
+MIB = 1 << 20
+SEGMENT = 4 * MIB
+
+
+def ignore(_: object) -> None:
+    """Nobody waits for the moment."""
+
+
+@dataclass
+class Workshop:
+    """A folder with a store in `store`, opened anew for each action, as by a new process.
+
+    The clock goes a second at a time, from ten seconds in the future on, so that the times of
+    every file are settled; random bytes come from a seed.
+    """
+
+    folder: Path
+    seed: int = 1
+    chunk_size_bytes: int = 16_384
+    _random: random.Random = field(init=False)
+    _now: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._now = datetime.now(UTC) + timedelta(seconds=10)
+        with create_store(
+            self.root,
+            chunk_size_bytes=self.chunk_size_bytes,
+            compression_level=3,
+            surroundings=self.surroundings,
+        ):
+            pass
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def surroundings(self) -> Surroundings:
+        return Surroundings(self._tick, self._random.randbytes, Silent())
+
+    def open(self) -> Store:
+        return open_store(self.root)
+
+    def file(self, name: str, content: bytes | Mapping[int, bytes], size: int = 0) -> Path:
+        """A file of these bytes; or sparse, with pieces of data at offsets."""
+        path = self.folder / name
+        with path.open("wb") as file:
+            if not isinstance(content, bytes):
+                for offset, data in content.items():
+                    file.seek(offset)
+                    file.write(data)
+            else:
+                file.write(content)
+            file.truncate(max(size, file.seek(0, 2)))
+        return path
+
+    def noise(self, size: int, seed: int = 7) -> bytes:
+        """Bytes that do not compress."""
+        return random.Random(seed).randbytes(size)
+
+    def snapshot(
+        self, path: Path, on_secured: Callable[[dict[str, Any]], None] = ignore, **words: Any
+    ) -> dict[str, Any]:
+        with self.open() as store:
+            request = CreateSnapshotRequest(path, **words)
+            return create_snapshot(store, request, self.surroundings, on_secured)
+
+    def snapshot_id(self, path: Path, **words: Any) -> str:
+        return str(self.snapshot(path, **words)["SnapshotId"])
+
+    def image(self, name: str, *disks: Path | tuple[str, Path], **words: Any) -> str:
+        """An image of these disks; its id."""
+        pairs = tuple(disk if isinstance(disk, tuple) else (None, disk) for disk in disks)
+        with self.open() as store:
+            request = CreateImageRequest(name, pairs, **words)
+            return str(create_image(store, request, self.surroundings, ignore)["ImageId"])
+
+    def volume(self, snapshot_id: str | None, target: Path, **words: Any) -> dict[str, Any]:
+        request = CreateVolumeRequest(
+            snapshot_id, words.pop("volume_id", None), words.pop("as_of", None), target, **words
+        )
+        with self.open() as store:
+            return create_volume(store, request, self.surroundings)
+
+    def restored(self, snapshot_id: str) -> bytes:
+        """All bytes of a snapshot, restored to a new file."""
+        target = self.folder / f"restored-{self._random.randbytes(8).hex()}"
+        self.volume(snapshot_id, target)
+        content = target.read_bytes()
+        target.unlink()
+        return content
+
+    def check(self, **words: Any) -> dict[str, Any]:
+        with self.open() as store:
+            return check_store(store, surroundings=self.surroundings, **words)
+
+    def core(self, snapshot_id: str) -> SnapshotCore:
+        with self.open() as store:
+            return catalog.read_snapshot(store, snapshot_id)
+
+    def put_core(self, core: SnapshotCore) -> None:
+        """Change a core that exists, as no program may."""
+        (self.root / layout.core(core.snapshot_id)).write_bytes(records.encode(core))
+
+    def packs(self, kind: int) -> list[Path]:
+        """The packs of frames (0) or of nodes (1), oldest first."""
+        with self.open() as store:
+            rows = [row for row in store.index.current.packs if row.kind == kind]
+        return [self.root / layout.pack(row.pack_id) for row in rows]
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now
+
+
+def flip(path: Path, offset: int, bit: int = 0) -> None:
+    """Change one bit of a file; negative offsets count from its end."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def same(first: Path, second: Path) -> bool:
+    """Whether two files have equal bytes; what is a hole in both is not read."""
+    if first.stat().st_size != second.stat().st_size:
+        return False
+    with first.open("rb") as a, second.open("rb") as b:
+        size = first.stat().st_size
+        holding = {*data_segments(a.fileno(), size), *data_segments(b.fileno(), size)}
+        return all(
+            os.pread(a.fileno(), SEGMENT, index * SEGMENT)
+            == os.pread(b.fileno(), SEGMENT, index * SEGMENT)
+            for index in holding
+        )
