@@ -35,6 +35,7 @@ from amictl.model.records import (
     PackCheck,
     PendingImage,
     PendingSnapshot,
+    PendingState,
     SnapshotCore,
     Source,
     StoreConfig,
@@ -242,6 +243,7 @@ def snapshot_cores(draw: DrawFn) -> SnapshotCore:
         unchanged=draw(st.booleans()),
         new_bytes=draw(COUNTS),
         data_bytes=draw(st.integers(0, size)),
+        further=draw(TAGS),
     )
 
 
@@ -267,6 +269,7 @@ IMAGE_CORES = st.builds(
     st.none() | TEXTS,
     TEXTS,
     st.lists(MAPPINGS, max_size=3).map(tuple),
+    further=TAGS,
 )
 PENDING_SNAPSHOTS = st.builds(
     PendingSnapshot,
@@ -301,7 +304,8 @@ RECORDS = st.one_of(
     STORE_CONFIGS,
     PENDING_SNAPSHOTS,
     st.builds(PendingImage, IMAGE_CORES, TEXTS, TAGS, st.none() | TEXTS),
-    st.builds(Attributes, record_ids("snap") | record_ids("ami"), COUNTS, TEXTS, TEXTS, TAGS),
+    st.builds(Attributes, record_ids("snap") | record_ids("ami"), COUNTS, TEXTS, TEXTS, TAGS, TAGS),
+    st.builds(PendingState, COUNTS, st.none() | TEXTS),
     st.builds(ImageName, TEXTS, record_ids("ami")),
     st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),
     st.lists(st.builds(DamagedFrame, hexadecimal(32), U32, U32), max_size=3).map(

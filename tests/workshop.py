@@ -37,19 +37,20 @@ def ignore(_: object) -> None:
 class Workshop:
     """A folder with a store in `store`, opened anew for each action, as by a new process.
 
-    The clock goes a second at a time, from ten seconds in the future on, so that the times of
-    every file are settled; random bytes come from a seed.
+    The clock goes a second at a time, from `start` or ten seconds in the future on, so that the
+    times of every file are settled; random bytes come from a seed.
     """
 
     folder: Path
     seed: int = 1
     chunk_size_bytes: int = 16_384
+    start: datetime | None = None
     _random: random.Random = field(init=False)
     _now: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._now = datetime.now(UTC) + timedelta(seconds=10)
+        self._now = self.start or datetime.now(UTC) + timedelta(seconds=10)
         with create_store(
             self.root,
             chunk_size_bytes=self.chunk_size_bytes,

@@ -105,6 +105,7 @@ class SnapshotCore:
     new_bytes: Count
     data_bytes: Count
     signatures: tuple[str, ...] = ()
+    further: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ of a whole segment are searched at once with it.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from amictl.errors import CorruptStoreError, ObjectMissingError
 from amictl.formats import current as current_format
@@ -20,6 +20,8 @@ from amictl.store import layout as places
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    _Positions = npt.NDArray[np.int64]
 
 ABSENT = 0xFFFFFFFF
 """In place of a pack number: the name is not in the index."""
@@ -40,61 +42,110 @@ class Run:
                 "a run of the index has a wrong length; run: amictl rebuild-index"
             )
         self.data = data
-        self._keys = self._column(self.layout.keys, self.layout.rows)
-        self._filter = self._column(self.layout.filter, self.layout.filter_words)
-        self._fence = self._column(self.layout.fence, self.layout.fence_rows)
-        self._arrays: Rows | None = None
+        self._count = self.layout.rows
+        self._words = self.layout.filter_words
+        self._keys = self._column("Q", self.layout.keys, self._count)
+        self._filter = self._column("Q", self.layout.filter, self._words)
+        self._fence = self._column("Q", self.layout.fence, self.layout.fence_rows)
+        self._names = self.layout.names
+        self._packs = self._column("I", self.layout.packs, self._count)
+        self._offsets = self._column("I", self.layout.offsets, self._count)
+        self._lengths = self._column("I", self.layout.lengths, self._count)
+        self._positions = self._column("H", self.layout.positions, self._count)
+        self._searchable: _Searchable | None = None
 
-    def find(self, name: Name) -> Iterator[Location]:
+    def find(self, name: Name) -> list[Location]:
         """All places of a name in this run."""
         key = int.from_bytes(name[:8], "little")
-        word = self._filter[((key >> 32) * self.layout.filter_words) >> 32]
-        if not all(word >> ((key >> shift) & 63) & 1 for shift in FILTER_SHIFTS):
-            return
+        word = self._filter[((key >> 32) * self._words) >> 32]
+        for shift in FILTER_SHIFTS:
+            if not word >> ((key >> shift) & 63) & 1:
+                return []
+        found = []
         block = bisect_left(self._fence, key)
         low = max(0, (block - 1) * FENCE_STEP)
-        row = bisect_left(self._keys, key, low, min(self.layout.rows, block * FENCE_STEP))
-        while row < self.layout.rows and self._keys[row] == key:
-            start = self.layout.names + 24 * row
+        row = bisect_left(self._keys, key, low, min(self._count, block * FENCE_STEP))
+        while row < self._count and self._keys[row] == key:
+            start = self._names + 24 * row
             if self.data[start : start + 24] == name[8:]:
-                yield self._location(row)
+                found.append(
+                    Location(
+                        self._packs[row],
+                        self._offsets[row],
+                        self._lengths[row],
+                        self._positions[row],
+                    )
+                )
             row += 1
+        return found
 
     def rows(self) -> Rows:
         """The columns as numpy arrays over the mapped memory."""
-        if self._arrays is None:
-            import numpy as np
+        return self.searchable().rows
 
-            layout, count = self.layout, self.layout.rows
+    def searchable(self) -> "_Searchable":
+        """The columns, ready to be searched for many names at once."""
+        if self._searchable is None:
+            self._searchable = _Searchable(self.data, self.layout)
+        return self._searchable
 
-            def column(kind: str, offset: int, length: int) -> "npt.NDArray[np.generic]":
-                return np.frombuffer(self.data, dtype=kind, count=length, offset=offset)
+    def _column(self, kind: Literal["Q", "I", "H"], offset: int, count: int) -> memoryview:
+        size = {"Q": 8, "I": 4, "H": 2}[kind]
+        return self.data[offset : offset + size * count].cast(kind)
 
-            self._arrays = Rows(
-                column("<u8", layout.keys, count),  # type: ignore[arg-type]  # dtype is given as text
-                column("u1", layout.names, 24 * count).reshape(count, 24),  # type: ignore[arg-type]  # as above
-                column("<u4", layout.packs, count),  # type: ignore[arg-type]  # as above
-                column("<u4", layout.offsets, count),  # type: ignore[arg-type]  # as above
-                column("<u4", layout.lengths, count),  # type: ignore[arg-type]  # as above
-                column("<u2", layout.positions, count),  # type: ignore[arg-type]  # as above
-            )
-        return self._arrays
 
-    def _column(self, offset: int, count: int) -> memoryview:
-        return self.data[offset : offset + 8 * count].cast("Q")
+class _Searchable:
+    """A run's columns as numpy arrays."""
 
-    def _location(self, row: int) -> Location:
-        def number(column: int, width: int) -> int:
-            start = column + width * row
-            return int.from_bytes(self.data[start : start + width], "little")
+    def __init__(self, data: memoryview, layout: Layout) -> None:
+        import numpy as np
 
-        layout = self.layout
-        return Location(
-            number(layout.packs, 4),
-            number(layout.offsets, 4),
-            number(layout.lengths, 4),
-            number(layout.positions, 2),
+        count = layout.rows
+        names = np.frombuffer(data, np.uint8, 24 * count, layout.names)
+        self.rows = Rows(
+            np.frombuffer(data, np.uint64, count, layout.keys),
+            names.reshape(count, 24),
+            np.frombuffer(data, np.uint32, count, layout.packs),
+            np.frombuffer(data, np.uint32, count, layout.offsets),
+            np.frombuffer(data, np.uint32, count, layout.lengths),
+            np.frombuffer(data, np.uint16, count, layout.positions),
         )
+        self.rests = names.view(np.uint64).reshape(count, 3)
+        self.words = layout.filter_words
+        self.filter = np.frombuffer(data, np.uint64, self.words, layout.filter)
+
+    def search(self, asked: "_Asked") -> "Iterator[tuple[_Positions, _Positions]]":
+        """Numbers of the names, and the rows in which they are; each pair of arrays in step."""
+        import numpy as np
+
+        word = self.filter[run_format.filter_index(asked.keys, self.words)]
+        wanted = np.flatnonzero((word & asked.bits) == asked.bits)
+        if not len(wanted):
+            return
+        keys = asked.keys[wanted]
+        place = np.searchsorted(self.rows.keys, keys)
+        # The place may be one past the end; a row is looked at only where its key is the right one.
+        while True:
+            inside = np.minimum(place, len(self.rows.keys) - 1)
+            hit = (self.rows.keys[inside] == keys) & (inside == place)
+            if not hit.any():
+                return
+            wanted, place, keys = wanted[hit], place[hit], keys[hit]
+            same = (self.rests[place] == asked.rests[wanted]).all(axis=1)
+            yield wanted[same], place[same]
+            place = place + 1
+
+
+class _Asked:
+    """Many names, taken apart once for all runs."""
+
+    def __init__(self, names: Sequence[Name]) -> None:
+        import numpy as np
+
+        words = np.frombuffer(b"".join(names), np.uint64).reshape(-1, NAME_SIZE // 8)
+        self.keys = words[:, 0].copy()
+        self.rests = words[:, 1:].copy()
+        self.bits = run_format.filter_bits(self.keys)
 
 
 class Found:
@@ -203,48 +254,19 @@ class Index:
 
     def find_many(self, names: Sequence[Name]) -> Found:
         """The same for many names at once."""
-        import numpy as np
-
-        packed = np.frombuffer(b"".join(names), dtype=np.uint8).reshape(-1, NAME_SIZE)
-        keys = packed[:, :8].copy().view("<u8").reshape(-1)
-        rests = packed[:, 8:].copy().view("<u8").reshape(-1, 3)
         found = Found(len(names))
+        asked = _Asked(names)
         for run in self._runs:
-            self._search(run, keys, rests, found)
+            searchable = run.searchable()
+            for wanted, place in searchable.search(asked):
+                self._take(searchable.rows, wanted, place, found)
         return found
-
-    def _search(
-        self,
-        run: Run,
-        keys: "npt.NDArray[np.uint64]",
-        rests: "npt.NDArray[np.uint64]",
-        found: Found,
-    ) -> None:
-        import numpy as np
-
-        count = run.layout.rows
-        rows = run.rows()
-        table = np.frombuffer(run.data, "<u8", run.layout.filter_words, run.layout.filter)
-        bits = run_format.filter_bits(keys)
-        maybe = np.flatnonzero(
-            table[run_format.filter_index(keys, run.layout.filter_words)] & bits == bits
-        )
-        place = np.searchsorted(rows.keys, keys[maybe])
-        names = rows.names.reshape(-1).view("<u8").reshape(-1, 3)
-        while len(maybe):
-            inside = place < count
-            maybe, place = maybe[inside], place[inside]
-            same_key = rows.keys[place] == keys[maybe]
-            maybe, place = maybe[same_key], place[same_key]
-            same = (names[place] == rests[maybe]).all(axis=1)
-            self._take(rows, maybe[same], place[same], found)
-            place = place + 1
 
     def _take(
         self,
         rows: Rows,
-        wanted: "npt.NDArray[np.int64]",
-        place: "npt.NDArray[np.int64]",
+        wanted: "_Positions",
+        place: "_Positions",
         found: Found,
     ) -> None:
         import numpy as np

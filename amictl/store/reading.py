@@ -1,20 +1,26 @@
-"""Reading segments back: index, frames, decompression, and every chunk checked against its name."""
+"""Reading segments back: index, frames, decompression, and every chunk checked against its name.
 
+A frame says itself which chunks it holds, so the index is asked once for each frame, not for each
+chunk: neighbours in the volume were stored as neighbours.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate
 
 from amictl.content.compressing import Decompressor
 from amictl.content.naming import chunk_name
-from amictl.errors import CorruptStoreError, ObjectMissingError
+from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
-from amictl.formats.frame import PLAIN_SIZE_MAX, Frame
-from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name
-from amictl.store import layout
-from amictl.store.index import ABSENT, Found
+from amictl.formats.frame import HEADER_SIZE, PLAIN_SIZE_MAX
+from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Location, Name
 from amictl.store.store import Store
 
-_STORED_SIZE_MAX = PLAIN_SIZE_MAX + 65_536
-_READ_GAP_MAX = 16_384
+_STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
+_FRAMES_KEPT = 4
+
+Wanted = tuple[int, int, Name]
+"""Start and stop of a chunk in its segment, and its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +33,13 @@ class Fault:
 
 
 @dataclass(slots=True)
-class _Wanted:
-    """One chunk of a leaf, and where it is stored."""
+class _Kept:
+    """A frame whose decoded bytes are kept for a while: what it holds may be wanted in parts."""
 
-    start: int
-    stop: int
-    name: Name
-    pack: int
-    offset: int
-    length: int
-    position: int
+    place: tuple[int, int]
+    names: tuple[Name, ...]
+    bounds: list[int]
+    plain: memoryview
 
 
 class SegmentReader:
@@ -45,8 +48,12 @@ class SegmentReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._decompressor = Decompressor()
-        self._stored = memoryview(bytearray(SEGMENT_SIZE))
-        self._plain = memoryview(bytearray(PLAIN_SIZE_MAX))
+        self._stored = memoryview(bytearray(_STORED_SIZE_MAX))
+        nowhere = (-1, -1)
+        self._kept = [
+            _Kept(nowhere, (), [], memoryview(bytearray(PLAIN_SIZE_MAX)))
+            for _ in range(_FRAMES_KEPT)
+        ]
         self.buffer = memoryview(bytearray(SEGMENT_SIZE))
 
     def read(self, leaf: Leaf) -> list[Fault]:
@@ -55,95 +62,79 @@ class SegmentReader:
         Runs of zeros are not touched: see `data_ranges`. Returns what could not be read; the
         buffer holds nothing to be trusted there.
         """
-        names = [name for name in leaf.names if name is not None]
-        if not names:
-            return []
-        wanted, faults = _chunks_wanted(leaf, self._store.index.find_many(names))
-        faults += self._read(wanted)
-        if faults:
-            # Somebody may have moved packs since CURRENT was loaded, or a copy is intact elsewhere.
-            self._store.reload_index()
-            faults = [fault for fault in faults if not self._read_elsewhere(leaf, fault)]
-        return faults
-
-    def _read(self, wanted: list[_Wanted]) -> list[Fault]:
+        bounds = list(accumulate(leaf.lengths, initial=0))
+        wanted = [(bounds[at], bounds[at + 1], name) for at, name in enumerate(leaf.names) if name]
         faults: list[Fault] = []
-        wanted.sort(key=lambda chunk: (chunk.pack, chunk.offset))
-        for batch in _batches(wanted):
-            self._read_batch(batch, faults)
+        at = 0
+        while at < len(wanted):
+            place = self._store.index.find(wanted[at][2])
+            count = 0
+            if place is not None:
+                try:
+                    count = self._read_run(wanted, at, place)
+                except CorruptStoreError:
+                    count = 0
+            if count == 0:
+                fault = self._read_elsewhere(wanted, at)
+                faults += [fault] if fault else []
+                count = 1
+            at += count
         return faults
 
-    def _read_elsewhere(self, leaf: Leaf, fault: Fault) -> bool:
-        """Try every place of the one chunk that a fault is about."""
-        name = leaf.names[list(accumulate(leaf.lengths, initial=0)).index(fault.start)]
-        assert name is not None
-        for place in self._store.index.places(name):
-            chunk = _Wanted(
-                fault.start,
-                fault.stop,
-                name,
-                place.pack,
-                place.offset,
-                place.length,
-                place.position,
-            )
-            if place.length <= _STORED_SIZE_MAX and not self._read([chunk]):
-                return True
-        return False
-
-    def _read_batch(self, batch: list[_Wanted], faults: list[Fault]) -> None:
-        """Chunks whose frames stand next to each other in one pack: one read."""
-        begin = batch[0].offset
-        stored = self._stored[: batch[-1].offset + batch[-1].length - begin]
-        try:
-            row = self._store.index.packs.get(batch[0].pack)
-            if row is None:
-                raise ObjectMissingError(f"pack number {batch[0].pack} is not in the index")
-            place = layout.pack(row.pack_id)
-            self._store.storage.read_into(place, begin, stored)
-        except CorruptStoreError as error:
-            faults += [Fault(chunk.start, chunk.stop, error.message) for chunk in batch]
-            return
-        for offset, group in groupby(batch, key=lambda chunk: chunk.offset):
-            chunks = list(group)
-            data = stored[offset - begin : offset - begin + chunks[0].length]
+    def _read_elsewhere(self, wanted: Sequence[Wanted], at: int) -> Fault | None:
+        """Try every place of one chunk, after loading CURRENT again: packs may have moved."""
+        start, stop, name = wanted[at]
+        reason = f"chunk {name.hex()} is not in the index"
+        for place in self._store.reload_index().places(name):
             try:
-                self._decode(frame_format.decode(data), chunks, faults)
+                self._read_run(wanted[at : at + 1], 0, place)
             except CorruptStoreError as error:
-                reason = f"{error.message} ({place}, offset {offset})"
-                faults += [Fault(chunk.start, chunk.stop, reason) for chunk in chunks]
-
-    def _decode(self, frame: Frame, chunks: list[_Wanted], faults: list[Fault]) -> None:
-        bounds = [0]
-        for length in frame.lengths:
-            bounds.append(bounds[-1] + length)
-        target = self._in_place(frame, chunks)
-        plain = self._plain[: bounds[-1]] if target is None else target
-        self._decompressor.decode_into(frame.codec, frame.payload, plain)
-        for chunk in chunks:
-            if chunk.position >= len(frame.names):
-                raise CorruptStoreError("a frame has fewer chunks than the index says")
-            start, stop = bounds[chunk.position], bounds[chunk.position + 1]
-            content = plain[start:stop]
-            if stop - start != chunk.stop - chunk.start or chunk_name(content) != chunk.name:
-                faults.append(
-                    Fault(chunk.start, chunk.stop, f"chunk {chunk.name.hex()} has other content")
-                )
-            elif target is None:
-                self.buffer[chunk.start : chunk.stop] = content
-
-    def _in_place(self, frame: Frame, chunks: list[_Wanted]) -> memoryview | None:
-        """The part of the buffer that the frame fills exactly, if it does: then nothing
-        is copied."""
-        if len(chunks) != len(frame.names):
-            return None
-        for position, chunk in enumerate(chunks):
-            if chunk.position != position or (
-                position and chunk.start != chunks[position - 1].stop
-            ):
+                reason = f"{error.message} ({self._store.describe(place)})"
+            else:
                 return None
-        first, last = chunks[0].start, chunks[-1].stop
-        return self.buffer[first:last] if last - first == frame.plain_length else None
+        return Fault(start, stop, reason)
+
+    def _read_run(self, wanted: Sequence[Wanted], at: int, place: Location) -> int:
+        """Read as many of the chunks from `at` on as follow each other in the frame at `place`.
+
+        Returns how many, at least one. Raises CorruptStoreError if the first cannot be had there.
+        """
+        for kept in self._kept:
+            if kept.place == (place.pack, place.offset):
+                count = _shared(wanted, at, kept.names, place.position)
+                self._copy(kept, wanted[at : at + count], place.position)
+                return count
+        if place.length > _STORED_SIZE_MAX:
+            raise CorruptStoreError("the index gives a frame an impossible length")
+        stored = self._stored[: place.length]
+        self._store.read_into(place, stored)
+        frame = frame_format.decode(stored)
+        count = _shared(wanted, at, frame.names, place.position)
+        run = wanted[at : at + count]
+        begin, end = run[0][0], run[-1][1]
+        if count == len(frame.names) and end - begin == frame.plain_length:
+            # The frame fills a part of the buffer exactly: nothing is copied.
+            self._decompressor.decode_into(frame.codec, frame.payload, self.buffer[begin:end])
+            _require_names(run, self.buffer)
+            return count
+        kept = self._kept.pop()
+        self._kept.insert(0, kept)
+        kept.place = (-1, -1)
+        kept.names = frame.names
+        kept.bounds = list(accumulate(frame.lengths, initial=0))
+        plain = kept.plain[: frame.plain_length]
+        self._decompressor.decode_into(frame.codec, frame.payload, plain)
+        kept.place = (place.pack, place.offset)
+        self._copy(kept, run, place.position)
+        return count
+
+    def _copy(self, kept: _Kept, run: Sequence[Wanted], position: int) -> None:
+        start, stop = kept.bounds[position], kept.bounds[position + len(run)]
+        begin, end = run[0][0], run[-1][1]
+        if stop - start != end - begin:
+            raise CorruptStoreError(f"chunk {run[0][2].hex()} has another length")
+        self.buffer[begin:end] = kept.plain[start:stop]
+        _require_names(run, self.buffer)
 
 
 def data_ranges(leaf: Leaf) -> list[tuple[int, int]]:
@@ -160,44 +151,26 @@ def data_ranges(leaf: Leaf) -> list[tuple[int, int]]:
     return ranges
 
 
-def _chunks_wanted(leaf: Leaf, found: Found) -> tuple[list[_Wanted], list[Fault]]:
-    """What to read for a leaf, and what is not in the index."""
-    wanted: list[_Wanted] = []
-    faults: list[Fault] = []
-    places = zip(
-        found.packs.tolist(),
-        found.offsets.tolist(),
-        found.lengths.tolist(),
-        found.positions.tolist(),
-        strict=True,
-    )
-    start = 0
-    for length, name in zip(leaf.lengths, leaf.names, strict=True):
-        stop = start + length
-        if name is not None:
-            pack, offset, stored, position = next(places)
-            if pack == ABSENT:
-                faults.append(Fault(start, stop, f"chunk {name.hex()} is not in the index"))
-            elif stored > _STORED_SIZE_MAX:
-                faults.append(
-                    Fault(start, stop, f"the index gives chunk {name.hex()} an impossible length")
-                )
-            else:
-                wanted.append(_Wanted(start, stop, name, pack, offset, stored, position))
-        start = stop
-    return wanted, faults
+def _shared(wanted: Sequence[Wanted], at: int, names: Sequence[Name], position: int) -> int:
+    """How many chunks from `at` on stand in a frame from `position` on, without a gap in either.
+
+    Raises CorruptStoreError if not even the first does.
+    """
+    if position >= len(names) or names[position] != wanted[at][2]:
+        raise CorruptStoreError(f"the frame does not hold chunk {wanted[at][2].hex()}")
+    count = 1
+    most = min(len(wanted) - at, len(names) - position)
+    while (
+        count < most
+        and names[position + count] == wanted[at + count][2]
+        and wanted[at + count][0] == wanted[at + count - 1][1]
+    ):
+        count += 1
+    return count
 
 
-def _batches(wanted: list[_Wanted]) -> list[list[_Wanted]]:
-    """Neighbours in a pack go together, up to the size of the buffer."""
-    batches: list[list[_Wanted]] = []
-    for chunk in wanted:
-        if batches:
-            batch = batches[-1]
-            end = batch[-1].offset + batch[-1].length
-            near = batch[-1].pack == chunk.pack and chunk.offset <= end + _READ_GAP_MAX
-            if near and chunk.offset + chunk.length - batch[0].offset <= SEGMENT_SIZE:
-                batch.append(chunk)
-                continue
-        batches.append([chunk])
-    return batches
+def _require_names(run: Sequence[Wanted], data: memoryview) -> None:
+    """Raises CorruptStoreError unless each chunk is what its name says."""
+    for start, stop, name in run:
+        if chunk_name(data[start:stop]) != name:
+            raise CorruptStoreError(f"chunk {name.hex()} has other content")

@@ -142,12 +142,16 @@ class Store:
 
         Raises CorruptStoreError, ObjectMissingError.
         """
+        data = bytearray(location.length)
+        self.read_into(location, memoryview(data))
+        return data
+
+    def read_into(self, location: Location, target: memoryview) -> None:
+        """The same, into a buffer of that length."""
         row = self.index.packs.get(location.pack)
         if row is None:
             raise ObjectMissingError(f"pack number {location.pack} is not in the index")
-        data = bytearray(location.length)
-        self.storage.read_into(layout.pack(row.pack_id), location.offset, memoryview(data))
-        return data
+        self.storage.read_into(layout.pack(row.pack_id), location.offset, target)
 
     def _read_node_at(self, name: Name, location: Location) -> Node:
         data = self.read_bytes(location)

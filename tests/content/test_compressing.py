@@ -117,6 +117,12 @@ def test_a_payload_that_needs_a_dictionary_is_refused() -> None:
         decoded(CODEC_ZSTD, payload, len(samples[0]))
 
 
+@pytest.mark.parametrize("codec", [2, 255])
+def test_a_codec_that_is_unknown_is_not_damage(codec: int) -> None:
+    with pytest.raises(UnsupportedError):
+        decoded(codec, b"payload", 7)
+
+
 class FaultyContext:
     """A zstd compressor in a machine with faulty memory: it compresses other bytes."""
 

@@ -63,3 +63,11 @@ def test_any_bytes_as_a_footer_are_refused_or_canonical(footer: bytes, length: i
     except CorruptStoreError:
         return
     assert encode_entries(entries) == footer[:-TAIL_SIZE]
+
+
+def test_a_parity_section_of_a_later_version_is_passed_over() -> None:
+    entries = encode_entries([Entry(32, 5)])
+    footer = entries[:12] + (8).to_bytes(4, "little") + entries[16:] + b"parity..."[:8]
+    tail = encode_tail(bytes(32), len(footer))
+    whole = encode_header(PackKind.FRAMES, bytes(16)) + b"frame" + footer + tail
+    assert decode_entries(footer + tail, len(whole)) == (Entry(32, 5),)

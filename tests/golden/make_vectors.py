@@ -70,17 +70,18 @@ def frame(
     reserved_b: int = 0,
     domain: bytes = bytes(16),
     names: tuple[bytes, ...] = (NAME_A, NAME_B),
+    needed_names: tuple[bytes, ...] = (),
     lengths: tuple[int, ...] = (3, 4),
     payload: bytes = b"aaabbbb",
 ) -> bytes:
     body = u32(*lengths) + payload
-    total = 48 + 32 * len(names) + len(body) + 8
+    total = 48 + 32 * len(names + needed_names) + len(body) + 8
     numbers = (
         struct.pack("<II", stored or total, len(body) if body_length is None else body_length)
         + u16(len(names) if count is None else count, needed)
         + struct.pack("<BBHII", codec, seal, reserved_a, dictionary, reserved_b)
     )
-    return checked(b"AMIFRAM1" + numbers + domain + b"".join(names) + body)
+    return checked(b"AMIFRAM1" + numbers + domain + b"".join(names + needed_names) + body)
 
 
 def frame_vectors() -> Iterator[Vector]:
@@ -419,6 +420,7 @@ SNAPSHOT: dict[str, Any] = {
     "DataBytes": 4096,
     "Domain": "0" * 32,
     "FingerprintKey": "ab" * 32,
+    "Further": [],
     "Freeze": {
         "Consistency": "at-rest",
         "Method": "lease",
