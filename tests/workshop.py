@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from amictl.actions.creating import (
 )
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
 from amictl.formats import records
-from amictl.model.records import SnapshotCore
+from amictl.model.records import SnapshotCore, StoreConfig
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
 from amictl.store import catalog, layout
@@ -130,6 +130,12 @@ class Workshop:
     def put_core(self, core: SnapshotCore) -> None:
         """Change a core that exists, as no program may."""
         (self.root / layout.core(core.snapshot_id)).write_bytes(records.encode(core))
+
+    def change_config(self, **fields: Any) -> None:
+        """Make the store another one than it was made as."""
+        path = self.root / layout.CONFIG
+        config = records.decode(path.read_bytes(), StoreConfig, layout.CONFIG)
+        path.write_bytes(records.encode(replace(config, **fields)))
 
     def packs(self, kind: int) -> list[Path]:
         """The packs of frames (0) or of nodes (1), oldest first."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amictl.errors import ImageNotFoundError, SnapshotNotFoundError
+from amictl.errors import CorruptStoreError, ImageNotFoundError, SnapshotNotFoundError
 from amictl.formats import shapes
 from amictl.model.ids import require_id
 from amictl.model.records import ImageCore, PendingImage, PendingSnapshot
@@ -39,7 +39,29 @@ def _images(store: Store, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
     open_work = [
         image_id for image_id, _ in pending.all_seen(store, "ami-") if image_id not in set(done)
     ]
-    return [_image(store, image_id) for image_id in (*done, *open_work)]
+    return [_image_or_damage(store, image_id) for image_id in (*done, *open_work)]
+
+
+def _image_or_damage(store: Store, image_id: str) -> dict[str, Any]:
+    """One image of many: a damaged record must not hide the others."""
+    try:
+        return _image(store, image_id)
+    except CorruptStoreError as error:
+        reason = {"Code": error.code, "Message": error.message}
+        return {"ImageId": image_id, "CreationDate": "", "State": "invalid", "StateReason": reason}
+
+
+def _snapshot_or_damage(store: Store, snapshot_id: str) -> dict[str, Any]:
+    """The same for a snapshot."""
+    try:
+        return _snapshot(store, snapshot_id)
+    except CorruptStoreError as error:
+        return {
+            "SnapshotId": snapshot_id,
+            "StartTime": "",
+            "State": "error",
+            "StateMessage": error.message,
+        }
 
 
 def _image(store: Store, image_id: str) -> dict[str, Any]:
@@ -82,7 +104,7 @@ def _snapshots(store: Store, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
         for snapshot_id, _ in pending.all_seen(store, "snap-")
         if snapshot_id not in set(done)
     ]
-    return [_snapshot(store, snapshot_id) for snapshot_id in (*done, *open_work)]
+    return [_snapshot_or_damage(store, snapshot_id) for snapshot_id in (*done, *open_work)]
 
 
 def _snapshot(store: Store, snapshot_id: str) -> dict[str, Any]:

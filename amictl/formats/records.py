@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
+from blake3 import blake3
 
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.framing import PLAIN_DOMAIN
@@ -52,6 +53,7 @@ def encode(record: Any) -> bytes:
     document = _to_document(record)
     document["format"] = _FORMATS[type(record)]
     document["version"] = FORMAT_VERSION
+    document["digest"] = blake3(canonical_json(document)).hexdigest()
     return canonical_json(document) + b"\n"
 
 
@@ -81,7 +83,7 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
     if isinstance(record, SnapshotCore):
         _require_sound(record, place)
     if encode(record) != data:
-        raise CorruptStoreError(f"{place} is not in canonical form")
+        raise CorruptStoreError(f"{place} is damaged, or not in canonical form")
     return record
 
 

@@ -1,11 +1,10 @@
 """Taking a snapshot of a frozen disk: the parent is chosen, the disk ingested, the core made."""
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
-from amictl.errors import CorruptStoreError, StorageError
+from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import CUT_ID, FANOUT, SEGMENT_SIZE, Name, segment_length
 from amictl.model.records import (
     Attributes,
@@ -107,12 +106,11 @@ def complete_snapshot(
 ) -> Attributes:
     """Write the records of a snapshot whose content is published. Durable when it returns."""
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
+    # First, because it is only a hint: where the snapshot does not come to exist, others are found.
+    catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
     catalog.put_snapshot(
         store, replace(core, completion_time=timestamp(surroundings.now())), attributes
     )
-    # Only a hint for the next snapshot; this one is complete whether it can be written or not.
-    with suppress(StorageError):
-        catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
     return attributes
 
 

@@ -101,8 +101,7 @@ def test_blocks_that_were_cut_differently_are_not_changed(tmp_path: Path) -> Non
     workshop = Workshop(tmp_path, chunk_size_bytes=16_384)
     path = workshop.file("disk", workshop.noise(SEGMENT + BLOCK))
     first = workshop.snapshot_id(path)
-    config = workshop.root / "store.json"
-    config.write_bytes(config.read_bytes().replace(b'"ChunkSize":16384', b'"ChunkSize":65536'))
+    workshop.change_config(chunk_size=65_536)
     second = workshop.snapshot_id(path, parent="none")
     assert workshop.core(second).cut.average == 65_536
     assert workshop.core(second).root != workshop.core(first).root

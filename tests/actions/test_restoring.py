@@ -17,6 +17,7 @@ from amictl.errors import (
     UsageError,
     VolumeNotFoundError,
 )
+from amictl.model.records import Features
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.workshop import MIB, SEGMENT, Workshop, flip, same
 
@@ -137,8 +138,7 @@ def test_a_snapshot_that_is_unknown_is_told(workshop: Workshop) -> None:
 
 def test_a_store_that_must_not_be_written_to_is_read(taken: Taken) -> None:
     workshop, snapshot_id = taken
-    config = workshop.root / "store.json"
-    config.write_bytes(config.read_bytes().replace(b'"Write":[]', b'"Write":["later"]'))
+    workshop.change_config(features=Features(write=("later",)))
     before = sorted((workshop.root / "volumes").iterdir())
     workshop.volume(snapshot_id, workshop.folder / "target")
     assert same(workshop.folder / "target", workshop.folder / "disk")

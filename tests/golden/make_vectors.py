@@ -452,9 +452,16 @@ SNAPSHOT: dict[str, Any] = {
 }
 
 
-def canonical(document: Any) -> bytes:
+def without_digest(document: Any) -> bytes:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode() + b"\n"
+    return text.encode()
+
+
+def canonical(document: Any) -> bytes:
+    if isinstance(document, dict):
+        digest = blake3(without_digest(document)).hexdigest()
+        document = {**document, "digest": digest}
+    return without_digest(document) + b"\n"
 
 
 def with_field(name: str, value: Any) -> bytes:
@@ -482,6 +489,8 @@ def json_vectors() -> Iterator[Vector]:
     yield "all-zeros", CORRUPT, "not a JSON document", bytes(len(good))
     yield "end-zeroed", CORRUPT, "not a JSON document", good[:-20] + bytes(20)
     yield "two-documents", CORRUPT, "not a JSON document", good + good
+    yield "text-changed-under-the-digest", CORRUPT, "canonical", replaced(b"/srv", b"/srw")
+    yield "no-digest", CORRUPT, "canonical", without_digest(SNAPSHOT) + b"\n"
     yield "no-final-newline", CORRUPT, "canonical", good[:-1]
     yield "two-final-newlines", CORRUPT, "canonical", good + b"\n"
     yield "carriage-return", CORRUPT, "canonical", good[:-1] + b"\r\n"
