@@ -67,8 +67,8 @@ class Compressor:
             return CODEC_STORED, plain
         check = memoryview(self._check)[: len(plain)]
         self._decompressor.decode_into(CODEC_ZSTD, memoryview(payload), check)
-        # bytearray == memoryview is one memcmp; memoryview == memoryview compares item by item.
-        if self._check[: len(plain)] != plain:
+        # One memcmp and no copy; comparing two memoryviews would go item by item.
+        if not self._check.startswith(plain):
             raise CorruptStoreError(
                 "compressed data does not decompress to what it was; memory may be faulty"
             )

@@ -5,9 +5,8 @@ on sector borders, so no rolling hash is needed, and many database pages share t
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -90,8 +89,7 @@ CONSTANTS = (
 _CONSTANTS = np.array(CONSTANTS, dtype=np.uint64)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A stretch of a segment, in bytes from the segment's start."""
 
     start: int
@@ -115,35 +113,37 @@ def sector_hashes(data: memoryview) -> "npt.NDArray[np.uint64]":
     return np.asarray(hashes, dtype=np.uint64)
 
 
-def candidates(data: memoryview, average_size: int) -> list[int]:
-    """Ascending offsets of the sectors where a chunk may begin."""
+def candidates(data: memoryview, filled: "npt.NDArray[np.bool_]", average_size: int) -> list[int]:
+    """Ascending offsets of the sectors where a chunk may begin; `filled` is that of the pages."""
     hashes = sector_hashes(data)
     mask = np.uint64((1 << candidate_bits(average_size)) - 1)
-    chosen = np.flatnonzero((hashes & mask) == 0)
-    # A sector of zeros hashes to zero; a hash of zero from other bytes is one in 2^64 and looked
-    # at.
-    zero = chosen[hashes[chosen] == 0]
-    if len(zero):
-        words = np.frombuffer(data, dtype="<u8", count=len(hashes) * _SECTOR_WORDS).reshape(
-            -1, _SECTOR_WORDS
-        )
-        empty = zero[~words[zero].any(axis=1)]
-        chosen = np.setdiff1d(chosen, empty, assume_unique=True)
+    in_data = np.repeat(filled, PAGE_SIZE // SECTOR_SIZE)[: len(hashes)]
+    chosen = np.flatnonzero(((hashes & mask) == 0) & in_data)
+    # A sector of zeros hashes to zero. So may another one, once in 2^64: both are looked at.
+    doubtful = hashes[chosen] == 0
+    if doubtful.any():
+        words = np.frombuffer(data, dtype="<u8", count=len(hashes) * _SECTOR_WORDS)
+        empty = ~words.reshape(-1, _SECTOR_WORDS)[chosen[doubtful]].any(axis=1)
+        doubtful[doubtful] = empty
+        chosen = chosen[~doubtful]
     return (chosen * SECTOR_SIZE).tolist()
 
 
-def data_stretches(data: memoryview) -> list[tuple[int, int]]:
-    """Start and stop of each maximal stretch of pages that are not all zero."""
+def filled_pages(data: memoryview) -> "npt.NDArray[np.bool_]":
+    """For each page, the last perhaps incomplete, whether it is not all zero."""
     whole = len(data) // PAGE_SIZE
-    words = np.frombuffer(data, dtype="<u8", count=whole * (PAGE_SIZE // 8)).reshape(
-        whole, PAGE_SIZE // 8
-    )
-    filled = np.zeros(whole + 3, dtype=np.int8)
-    filled[1 : whole + 1] = np.bitwise_or.reduce(words, axis=1) != 0
+    words = np.frombuffer(data, dtype="<u8", count=whole * (PAGE_SIZE // 8))
+    filled = np.bitwise_or.reduce(words.reshape(whole, PAGE_SIZE // 8), axis=1) != 0
     tail = data[whole * PAGE_SIZE :]
-    filled[whole + 1] = bool(len(tail)) and bytes(tail) != bytes(len(tail))
-    edges = np.flatnonzero(np.diff(filled)) * PAGE_SIZE
-    bounds = [min(edge, len(data)) for edge in edges.tolist()]
+    return np.append(filled, any(tail)) if len(tail) else filled
+
+
+def data_stretches(filled: "npt.NDArray[np.bool_]", length: int) -> list[tuple[int, int]]:
+    """Start and stop of each maximal stretch of filled pages, in a segment of `length` bytes."""
+    framed = np.zeros(len(filled) + 2, dtype=np.int8)
+    framed[1:-1] = filled
+    edges = np.flatnonzero(np.diff(framed)) * PAGE_SIZE
+    bounds = [min(edge, length) for edge in edges.tolist()]
     return list(zip(bounds[::2], bounds[1::2], strict=True))
 
 
@@ -151,8 +151,9 @@ def cut(data: memoryview, average_size: int) -> list[Piece]:
     """Cut one segment: pieces in order, without gaps, chunks and runs of zeros."""
     pieces: list[Piece] = []
     position = 0
-    stretches = data_stretches(data)
-    starts = candidates(data, average_size) if stretches else []
+    filled = filled_pages(data)
+    stretches = data_stretches(filled, len(data))
+    starts = candidates(data, filled, average_size) if stretches else []
     size_max = 1024 << candidate_bits(average_size)
     for start, stop in stretches:
         if start > position:
@@ -168,10 +169,11 @@ def _cut_stretch(
     pieces: list[Piece], start: int, stop: int, starts: list[int], size_max: int
 ) -> None:
     index = bisect_left(starts, start + CHUNK_SIZE_MIN)
+    count = len(starts)
     while start < stop:
-        while index < len(starts) and starts[index] < start + CHUNK_SIZE_MIN:
+        while index < count and starts[index] < start + CHUNK_SIZE_MIN:
             index += 1
-        following = starts[index] if index < len(starts) else stop
+        following = starts[index] if index < count else stop
         end = min(following, start + size_max, stop)
-        pieces.append(Piece(start, end, is_zero=False))
+        pieces.append(Piece(start, end, False))
         start = end

@@ -46,8 +46,8 @@ def encode(names: Sequence[Name], lengths: Sequence[int], codec: int, payload: B
     header = _HEADER.pack(
         MAGIC, stored_length, body_length, count, 0, codec, _SEAL_NONE, 0, 0, 0, PLAIN_DOMAIN
     )
-    data = b"".join((header, *names, struct.pack(f"<{count}I", *lengths), payload))
-    return data + checksum(data)
+    head = b"".join((header, *names, struct.pack(f"<{count}I", *lengths)))
+    return b"".join((head, payload, checksum(head, payload)))
 
 
 def decode(data: Buffer) -> Frame:

@@ -10,9 +10,11 @@ CHECKSUM_SIZE = 8
 PLAIN_DOMAIN = bytes(16)
 
 
-def checksum(data: Buffer) -> bytes:
-    """XXH3-64 as 8 little-endian bytes; finds damage, never names content."""
-    return xxhash.xxh3_64_intdigest(data).to_bytes(8, "little")
+def checksum(data: Buffer, more: Buffer = b"") -> bytes:
+    """XXH3-64 of `data` and `more` as 8 little-endian bytes; finds damage, never names content."""
+    digest = xxhash.xxh3_64(data)
+    digest.update(more)
+    return digest.intdigest().to_bytes(8, "little")
 
 
 def refuse(condition: bool, what: str) -> None:
