@@ -170,6 +170,10 @@ class DryRunError(AmictlError):
     exit_code = 17
 
 
+UNREADABLE = (CorruptStoreError, StorageError, UnsupportedError)
+"""What reading a store can raise. An interruption is not among it: it ends whatever reads."""
+
+
 class InterruptedBySignalError(AmictlError):
     """SIGINT or SIGTERM arrived; work in hand was dropped, what was durable stays."""
 

@@ -149,12 +149,13 @@ class _Verification:
             return self._check(item, read)
 
         try:
-            for position, count, faults in in_order(check, segments):
-                self.read_bytes += count
-                self.faults += faults
-                self._surroundings.progress.update(
-                    Step("verify", min(position, total), total, known=min(position, total))
-                )
+            with in_order(check, segments) as checked:
+                for position, count, faults in checked:
+                    self.read_bytes += count
+                    self.faults += faults
+                    self._surroundings.progress.update(
+                        Step("verify", min(position, total), total, known=min(position, total))
+                    )
         except CorruptStoreError as error:
             # An inner node: what it covers cannot be told from below it.
             self.faults.append((position, total, error.message))

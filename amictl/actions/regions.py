@@ -7,7 +7,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import AmictlError, ConflictError, RegionNotFoundError, StorageError, UsageError
+from amictl.errors import (
+    UNREADABLE,
+    ConflictError,
+    RegionNotFoundError,
+    StorageError,
+    UsageError,
+)
 from amictl.formats import config
 from amictl.model.region import (
     DEFAULT_CHUNK_SIZE_BYTES,
@@ -108,7 +114,7 @@ def _described(region: RegionConfig) -> dict[str, Any]:
     try:
         with open_store(region.directory.expanduser()) as store:
             return _description(region, store)
-    except AmictlError as error:
+    except (RegionNotFoundError, *UNREADABLE) as error:
         facts = {"Directory": str(region.directory), "Problem": error.message}
         return {"RegionName": region.name, "Amictl": facts}
 

@@ -170,7 +170,8 @@ class _Restore:
             return _Done(offset + leaf.plain_length, written, damaged)
 
         try:
-            written = self._collect(in_order(write, leaves(self._store, self._map)))
+            with in_order(write, leaves(self._store, self._map)) as segments:
+                written = self._collect(segments)
             file.commit()
         except BaseException:
             file.discard()
@@ -187,9 +188,10 @@ class _Restore:
             end = min(before, size_bytes) if not target.is_device else size_bytes
             own = all_segments(end) if target.is_device else data_segments(target.descriptor, end)
             items = with_others(leaves(self._store, self._map), own)
-            written = self._collect(
-                in_order(lambda item: self._rewrite_segment(target, item, size_bytes), items)
-            )
+            with in_order(
+                lambda item: self._rewrite_segment(target, item, size_bytes), items
+            ) as segments:
+                written = self._collect(segments)
             target.finish()
         finally:
             target.close()

@@ -10,6 +10,7 @@ from amictl.formats.frame import CODEC_STORED, CODEC_ZSTD, PLAIN_SIZE_MAX
 
 _BLOCK_HEADER_SIZE = 3
 _RLE = 1
+_WINDOW_LOG = PLAIN_SIZE_MAX.bit_length() - 1
 
 
 class Decompressor:
@@ -50,9 +51,12 @@ class Compressor:
     """Encodes payloads and decodes them again to be sure; one for each thread."""
 
     def __init__(self, level: int) -> None:
-        self._context = zstandard.ZstdCompressor(
-            level=level, write_content_size=True, write_checksum=False
+        # The level's parameters as for long inputs: for inputs as short as a frame zstd would take
+        # others, which cost a tenth more time for half a per cent less size (level 3, measured).
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            level, window_log=_WINDOW_LOG, write_content_size=True, write_checksum=False
         )
+        self._context = zstandard.ZstdCompressor(compression_params=parameters)
         self._decompressor = Decompressor()
         self._check = bytearray(PLAIN_SIZE_MAX)
 

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from amictl.errors import AmictlError, CorruptStoreError, StorageError, UnsupportedError
+from amictl.errors import (
+    UNREADABLE,
+    CorruptStoreError,
+    ObjectMissingError,
+    StorageError,
+    UnsupportedError,
+)
 from amictl.formats import records as record_format
 from amictl.formats.current import PackRow
 from amictl.model.blockmap import Interior, Leaf, Name, child_span
@@ -42,7 +48,7 @@ class StoreCheck:
         self._found: list[DamagedFrame] = []
         self._sound: list[PackRow] = []
         self._read: list[PackRow] = []
-        self._below: dict[Name, Ranges] = {}
+        self._below: dict[tuple[Name, int, int], Ranges] = {}
         self._read_all = False
         self._has_index = False
 
@@ -66,9 +72,10 @@ class StoreCheck:
             try:
                 pack_entries(self._store, row)
                 self._sound.append(row)
-            except AmictlError as error:
+            except UNREADABLE as error:
                 self._fault("pack", layout.pack(row.pack_id), error.message)
-                self._found.append(DamagedFrame(row.pack_id.hex(), 0, 0))
+                if isinstance(error, CorruptStoreError):
+                    self._found.append(DamagedFrame(row.pack_id.hex(), 0, 0))
         self._has_index = True
         self.garbage_bytes = surveying.garbage_bytes(
             self._store,
@@ -82,16 +89,17 @@ class StoreCheck:
         self._read_all = len(chosen) == len(self._sound)
         checkers = PerThread(lambda: PackChecker(self._store))
         total = sum(row.length for row in chosen)
-        for row, faults in in_order(lambda row: (row, checkers.get().check(row)), chosen):
-            self.packs_read += 1
-            self.bytes_read += row.length
-            self._surroundings.progress.update(
-                Step("check", self.bytes_read, total, known=self.bytes_read)
-            )
-            if not faults:
-                self._read.append(row)
-            for fault in faults:
-                self._take(row, fault)
+        with in_order(lambda row: (row, checkers.get().check(row)), chosen) as checked:
+            for row, faults in checked:
+                self.packs_read += 1
+                self.bytes_read += row.length
+                self._surroundings.progress.update(
+                    Step("check", self.bytes_read, total, known=self.bytes_read)
+                )
+                if not faults:
+                    self._read.append(row)
+                for fault in faults:
+                    self._take(row, fault)
 
     def records(self) -> None:
         """Every record and every block map; and whom the damage found so far hurts."""
@@ -155,31 +163,34 @@ class StoreCheck:
 
     def _damage_below(self, name: Name, level: int, length: int) -> Ranges:
         """What cannot be read below a node; shared subtrees are looked at once."""
-        known = self._below.get(name)
+        known = self._below.get((name, level, length))
         if known is not None:
             return known
         self.node_count += 1
+        found: Ranges = ((0, length),)
         try:
             node = self._store.read_node(name)
-            if (
-                node.level if isinstance(node, Interior) else 0
-            ) != level or node.plain_length != length:
-                raise CorruptStoreError(
-                    f"node {name.hex()} is of another level or length than its parent says"
-                )
-        except AmictlError as error:
+        except UNREADABLE as error:
             self._fault("node", name.hex(), error.message)
-            place = self._store.index.find(name)
-            if place is not None and place.pack in self._store.index.packs:
-                row = self._store.index.packs[place.pack]
-                self._found.append(DamagedFrame(row.pack_id.hex(), place.offset, place.length))
-            found: Ranges = ((0, length),)
+            if isinstance(error, CorruptStoreError):
+                self._take_node(name)
         else:
-            found = (
-                self._leaf_damage(node) if isinstance(node, Leaf) else self._interior_damage(node)
-            )
-        self._below[name] = found
+            if (0 if isinstance(node, Leaf) else node.level, node.plain_length) != (level, length):
+                message = "it is of another level or length than its parent says"
+                self._fault("node", name.hex(), message)
+            elif isinstance(node, Leaf):
+                found = self._leaf_damage(node)
+            else:
+                found = self._interior_damage(node)
+        self._below[name, level, length] = found
         return found
+
+    def _take_node(self, name: Name) -> None:
+        """The place where a damaged node was looked for is not to be trusted."""
+        place = self._store.index.find(name)
+        row = self._store.index.packs.get(place.pack) if place else None
+        if place is not None and row is not None:
+            self._found.append(DamagedFrame(row.pack_id.hex(), place.offset, place.length))
 
     def _interior_damage(self, node: Interior) -> Ranges:
         span = child_span(node.level)
@@ -257,13 +268,25 @@ class StoreCheck:
 
     def _remember_damage(self) -> None:
         """Damage that was known stays known, unless everything was read now."""
-        kept = set() if self._read_all else self._store.damage()
-        frames = {(frame.pack, frame.offset): frame for frame in self._found}
-        for pack, offset in kept:
-            frames.setdefault((pack, offset), DamagedFrame(pack, offset, 0))
-        wanted = DamageList(tuple(frames[place] for place in sorted(frames)))
-        if {(frame.pack, frame.offset) for frame in wanted.frames} != self._store.damage():
-            self._store.storage.write(layout.DAMAGE, record_format.encode(wanted))
+        storage = self._store.storage
+        while True:
+            try:
+                present: bytes | None = storage.read(layout.DAMAGE)
+            except ObjectMissingError:
+                present = None
+            known = (
+                record_format.decode(present, DamageList, layout.DAMAGE).frames if present else ()
+            )
+            frames = {
+                (frame.pack, frame.offset): frame
+                for frame in (*self._found, *(() if self._read_all else known))
+            }
+            wanted = tuple(frames[place] for place in sorted(frames))
+            # Another check may have written meanwhile what it found.
+            if wanted == known or storage.replace_if_unchanged(
+                layout.DAMAGE, record_format.encode(DamageList(wanted)), present
+            ):
+                return
 
     def _remember_reading(self) -> None:
         now = int(self._surroundings.now().timestamp())
@@ -280,7 +303,7 @@ class StoreCheck:
     def _noting(self, kind: str, place: str) -> Iterator[None]:
         try:
             yield
-        except AmictlError as error:
+        except UNREADABLE as error:
             self._fault(kind, place, error.message)
 
 

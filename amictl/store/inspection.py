@@ -7,7 +7,7 @@ from blake3 import blake3
 
 from amictl.content.compressing import Decompressor
 from amictl.content.naming import chunk_name
-from amictl.errors import AmictlError, CorruptStoreError
+from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError
 from amictl.formats import frame as frame_format
 from amictl.formats import node as node_format
 from amictl.formats import pack as pack_format
@@ -27,7 +27,8 @@ _PIECE = 4 * 1024 * 1024
 class PackFault:
     """What is wrong with a pack: with one frame or node of it, or with all (length 0).
 
-    `damaged` is None where the content is whole, and only what describes it is not.
+    `damaged` is None where the content is whole and only what describes it is not, and where it
+    could not be read, which says nothing of it.
     """
 
     damaged: DamagedFrame | None
@@ -99,8 +100,8 @@ class PackChecker:
         pack = row.pack_id.hex()
         try:
             entries = pack_entries(self._store, row)
-        except CorruptStoreError as error:
-            return [PackFault(DamagedFrame(pack, 0, 0), error.message)]
+        except UNREADABLE as error:
+            return [PackFault(_damage(error, pack, Entry(0, 0)), error.message)]
         faults = []
         name = layout.pack(row.pack_id)
         digest = blake3()
@@ -112,13 +113,9 @@ class PackChecker:
                 data = self._read(name, entry)
                 digest.update(data)
                 self._check_piece(row.kind, data)
-            except AmictlError as error:
+            except UNREADABLE as error:
                 place = f"{name}, bytes {entry.offset} to {position}"
-                faults.append(
-                    PackFault(
-                        DamagedFrame(pack, entry.offset, entry.length), f"{error.message} ({place})"
-                    )
-                )
+                faults.append(PackFault(_damage(error, pack, entry), f"{error.message} ({place})"))
         rest = _range(self._store, name, position, row.length - position)
         digest.update(rest[: -pack_format.TAIL_SIZE])
         if (
@@ -132,7 +129,7 @@ class PackChecker:
 
     def _read(self, name: str, entry: Entry) -> memoryview:
         if entry.length > _PIECE:
-            return memoryview(_range(self._store, name, entry.offset, entry.length))
+            raise CorruptStoreError(f"{entry.length} bytes are too many for a frame or a node")
         data = self._stored[: entry.length]
         self._store.storage.read_into(name, entry.offset, data)
         return data
@@ -151,6 +148,15 @@ class PackChecker:
             position += length
 
 
+def _damage(error: AmictlError, pack: str, entry: Entry) -> DamagedFrame | None:
+    """What is damaged when reading it raised `error`.
+
+    Nothing is, when a newer amictl may read it, or the system would not let us.
+    """
+    damaged = isinstance(error, CorruptStoreError)
+    return DamagedFrame(pack, entry.offset, entry.length) if damaged else None
+
+
 def rows_in_piece(kind: PackKind, entry: Entry, data: bytearray) -> list[PlacedName]:
     """What the index says of one frame or node. Raises CorruptStoreError if it is damaged."""
     if kind is PackKind.NODES:
@@ -165,4 +171,6 @@ def read_piece(store: Store, name: str, entry: Entry) -> bytearray:
 
     Raises StorageError, CorruptStoreError.
     """
+    if entry.length > _PIECE:
+        raise CorruptStoreError(f"{entry.length} bytes are too many for a frame or a node")
     return _range(store, name, entry.offset, entry.length)

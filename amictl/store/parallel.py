@@ -3,8 +3,9 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -32,11 +33,24 @@ class PerThread(Generic[Own]):
         return own
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+@contextmanager
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Iterator[Result]]:
     """The result for each item, in order.
 
-    The first error ends it; nothing runs when it is raised.
+    The first error ends it; nothing runs any more when the block is left.
     """
+    results = _results(work, items)
+    try:
+        yield results
+    finally:
+        results.close()
+
+
+def _results(
+    work: Callable[[Item], Result], items: Iterable[Item]
+) -> Generator[Result, None, None]:
     waiting: deque[Future[Result]] = deque()
     workers = worker_count()
     with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from amictl.errors import AmictlError, CorruptStoreError
+from amictl.errors import UNREADABLE, CorruptStoreError
 from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
 from amictl.store import catalog, layout
@@ -40,7 +40,7 @@ def foreign_files(store: Store) -> Iterator[Fault]:
     for folder, pattern in _BELONGING.items():
         try:
             names = [name.rpartition("/")[2] for name, _ in store.storage.names(folder)]
-        except AmictlError as error:
+        except UNREADABLE as error:
             yield "folder", folder, error.message
             continue
         for name in sorted(names):
@@ -66,7 +66,7 @@ def damaged_files(store: Store) -> Iterator[Fault]:
     for place, read in _small_files(store):
         try:
             read()
-        except AmictlError as error:
+        except UNREADABLE as error:
             yield "record", place, error.message
 
 
