@@ -17,7 +17,7 @@ from amictl.store import catalog
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import changed_leaves, leaf_at, leaves
+from amictl.store.walking import changed_leaves, leaf_at, leaves, read_leaf_at
 from amictl.volumes.targets import NewFile
 
 BLOCK_SIZE = 524_288
@@ -94,11 +94,10 @@ def get_snapshot_block(
     name = leaf_at(store, map_of(core), segment)
     if name is not None:
         start = block * BLOCK_SIZE
-        data = _read_segment(SegmentReader(store), store.read_leaf(name), core)[
-            start : start + BLOCK_SIZE
-        ]
+        leaf = read_leaf_at(store, map_of(core), segment, name)
+        data = _read_segment(SegmentReader(store), leaf, core)[start : start + BLOCK_SIZE]
         data = data.ljust(BLOCK_SIZE, b"\0")
-    file = NewFile(outfile, BLOCK_SIZE, store.storage.disk, replace=False)
+    file = NewFile(outfile, BLOCK_SIZE, store.storage.disk, replace=True)
     try:
         file.write(0, memoryview(data))
         file.commit()

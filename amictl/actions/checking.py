@@ -20,7 +20,7 @@ from amictl.store.parallel import PerThread, in_order
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves, with_others
+from amictl.store.walking import leaves, read_leaf_at, with_others
 from amictl.volumes.extents import all_segments, data_segments, read_segment
 from amictl.volumes.sources import open_read_only
 from amictl.volumes.targets import is_device
@@ -171,7 +171,7 @@ class _Verification:
         faults: list[tuple[int, int, str]] = []
         if name is not None:
             try:
-                leaf = self._store.read_leaf(name)
+                leaf = read_leaf_at(self._store, map_of(self._core), index, name)
             except CorruptStoreError as error:
                 return offset + length, 0, [(offset, offset + length, error.message)]
             ranges = data_ranges(leaf)

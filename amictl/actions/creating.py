@@ -20,6 +20,7 @@ from amictl.model.records import (
     tags_from,
 )
 from amictl.model.surroundings import Surroundings
+from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.storage.disk import as_storage_error
 from amictl.store import catalog
@@ -32,7 +33,7 @@ from amictl.volumes.extents import all_segments, data_segments, read_segment
 from amictl.volumes.freezing import FreezeRequest, FrozenDisk, frozen
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
 from amictl.volumes.rawness import require_raw
-from amictl.volumes.targets import is_device, path_text
+from amictl.volumes.targets import is_device, path_text, require_finished
 
 OnSecured = Callable[[dict[str, Any]], None]
 
@@ -83,11 +84,13 @@ def create_snapshot(
     is an id, a failure leaves a snapshot in state `error` that says why.
     """
     store.require_features("write")
+    require_description(request.description)
     if request.volume_id is not None:
         require_id("vol", request.volume_id)
     if request.parent not in ("auto", "none"):
         catalog.read_snapshot(store, require_id("snap", request.parent))
-    with _frozen(store, [request.path], request.freeze, surroundings) as (disk,):
+    freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
+    with _frozen(store, [request.path], freeze, surroundings) as (disk,):
         if request.dry_run:
             raise DryRunError("Request would have succeeded, but DryRun flag is set.")
         snapshot_id = new_id("snap", surroundings.random_bytes)
@@ -117,28 +120,20 @@ def create_image(
     """
     store.require_features("write")
     require_name(request.name)
+    require_description(request.description)
     _require_name_free(store, request.name)
     devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
     image_id = new_id("ami", surroundings.random_bytes)
-    with _frozen(store, [path for _, path in request.disks], request.freeze, surroundings) as disks:
-        facts = _inspected(disks[0])
+    freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
+    with _frozen(store, [path for _, path in request.disks], freeze, surroundings) as disks:
         plans = [_plan(store, disk, image_id, request, surroundings) for disk in disks]
-        volumes = {
-            device: (plan.work.snapshot_id, plan.work.size_bytes)
-            for device, plan in zip(devices, plans, strict=True)
-        }
+        wanted = _image_request(store, disks[0], image_id, request, surroundings)
         core = image_core(
-            ImageRequest(
-                image_id=image_id,
-                name=request.name,
-                owner_id=store.config.owner_id,
-                creation_date=timestamp(surroundings.now()),
-                architecture=request.architecture or facts.architecture,
-                boot_mode=request.boot_mode or facts.boot_mode,
-                platform=facts.platform,
-                mappings=request.block_device_mappings,
-            ),
-            volumes,
+            wanted,
+            {
+                device: (plan.work.snapshot_id, plan.work.size_bytes)
+                for device, plan in zip(devices, plans, strict=True)
+            },
             lambda given: catalog.read_snapshot(store, require_id("snap", given)).size_bytes,
         )
         if request.dry_run:
@@ -159,6 +154,32 @@ def create_image(
             attributes = Attributes(image_id, 0, "available", request.description, image.tags)
             catalog.put_image(store, core, attributes)
             return {"ImageId": image_id}
+
+
+def _without_commands(freeze: FreezeRequest) -> FreezeRequest:
+    """What a dry run asks for: the commands of the user would do something."""
+    return replace(freeze, pre_freeze=None, post_freeze=None)
+
+
+def _image_request(
+    store: Store,
+    root: FrozenDisk,
+    image_id: str,
+    request: CreateImageRequest,
+    surroundings: Surroundings,
+) -> ImageRequest:
+    """What was asked for, and where nothing was, what the root disk says."""
+    facts = _inspected(root)
+    return ImageRequest(
+        image_id=image_id,
+        name=request.name,
+        owner_id=store.config.owner_id,
+        creation_date=timestamp(surroundings.now()),
+        architecture=request.architecture or facts.architecture,
+        boot_mode=request.boot_mode or facts.boot_mode,
+        platform=facts.platform,
+        mappings=request.block_device_mappings,
+    )
 
 
 def _plan(
@@ -205,6 +226,8 @@ def _frozen(
     store: Store, paths: Sequence[Path], request: FreezeRequest, surroundings: Surroundings
 ) -> Iterator[tuple[FrozenDisk, ...]]:
     staging = store.storage.root / "staging"
+    for path in paths:
+        require_finished(path, store.marks)
     with frozen(paths, request, staging=staging, now=surroundings.now) as disks:
         for disk in disks:
             with _reading(disk):

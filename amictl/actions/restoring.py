@@ -28,9 +28,9 @@ from amictl.store.parallel import PerThread, in_order
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves, with_others
+from amictl.store.walking import leaves, read_leaf_at, with_others
 from amictl.volumes.extents import all_segments, data_segments
-from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text
+from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
 
 RANGES_SHOWN = 10
 
@@ -74,7 +74,11 @@ def create_volume(
     size_bytes = _size(core, request)
     if request.in_place and request.force:
         raise UsageError("--in-place and --force exclude each other")
+    require_free(request.target, overwrite=request.force or request.in_place)
     existing = (request.in_place and request.target.exists()) or is_device(request.target)
+    if existing:
+        _require_usable(store, request.target, size_bytes)
+    store.reload_index()  # an index that cannot be read is not the snapshot's damage
     if request.dry_run:
         raise DryRunError("Request would have succeeded, but DryRun flag is set.")
     run = _Restore(store, core, surroundings)
@@ -97,6 +101,15 @@ def create_volume(
         "Encrypted": False,
         "Amictl": {"Path": str(request.target), "SizeBytes": size_bytes, "WrittenBytes": written},
     }
+
+
+def _require_usable(store: Store, path: Path, size_bytes: int) -> None:
+    """Raises SourceInUseError, UsageError, StorageError if a target cannot be rewritten."""
+    target = ExistingTarget(path, store.storage.disk, store.marks)
+    try:
+        target.require_room(size_bytes)
+    finally:
+        target.close()
 
 
 def _choose(store: Store, request: CreateVolumeRequest) -> SnapshotCore:
@@ -155,7 +168,7 @@ class _Restore:
             offset = index * SEGMENT_SIZE
             reader = self._readers.get()
             try:
-                leaf = self._store.read_leaf(name)
+                leaf = read_leaf_at(self._store, self._map, index, name)
             except CorruptStoreError as error:
                 return self._lost(offset, error)
             faults = reader.read(leaf)
@@ -211,7 +224,7 @@ class _Restore:
             target.zero(offset, length)
             return _Done(offset + length, length, [])
         try:
-            leaf = self._store.read_leaf(name)
+            leaf = read_leaf_at(self._store, self._map, index, name)
         except CorruptStoreError as error:
             return self._lost(offset, error)
         tail = length - leaf.plain_length
@@ -220,6 +233,7 @@ class _Restore:
         reader = self._readers.get()
         faults = reader.read(leaf)
         damaged = [(offset + fault.start, offset + fault.stop, fault.reason) for fault in faults]
+        lost = {fault.start for fault in faults}
         written = 0
         position = 0
         for size, chunk in zip((*leaf.lengths, tail), (*leaf.names, None), strict=True):
@@ -229,7 +243,8 @@ class _Restore:
                 if size and bytearray(size) != here:
                     target.zero(offset + start, size)
                     written += size
-            elif bytearray(reader.buffer[start:position]) != here:
+            elif start not in lost and bytearray(reader.buffer[start:position]) != here:
+                # What cannot be had leaves the target as it is: that may be all there is of it.
                 target.write(offset + start, reader.buffer[start:position])
                 written += size
         return _Done(offset + length, written, damaged)

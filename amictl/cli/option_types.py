@@ -119,4 +119,4 @@ class DurationType(click.ParamType[float]):
         return float(int(match[1]) * _SECONDS[match[2] or "s"])
 
 
-FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, readable=False)

@@ -23,6 +23,8 @@ from amictl.model.blockmap import (
 
 MAGIC = b"AMINODE1"
 LEVEL_MAX = 8
+SIZE_MAX = 4 * 1024 * 1024
+"""More than the bytes of any node, whose counts are u16."""
 
 _HEADER = struct.Struct("<8sIBBBBH6s16s")
 HEADER_SIZE = _HEADER.size

@@ -10,11 +10,11 @@ from amictl.formats.framing import Buffer, refuse
 HEADER_MAGIC = b"AMIPACK1"
 FOOTER_MAGIC = b"AMIFOOT1"
 END_MAGIC = b"AMIPEND1"
-PACK_SIZE_MAX = 2**32 - 1
 
 _HEADER = struct.Struct("<8sB7s16s")
 HEADER_SIZE = _HEADER.size
 _FOOTER_HEAD = struct.Struct("<8sII")
+_ENTRY = struct.Struct("<II")
 _TAIL = struct.Struct("<32sII8s")
 TAIL_SIZE = _TAIL.size
 
@@ -81,15 +81,13 @@ def decode_entries(footer: Buffer, pack_length: int) -> tuple[Entry, ...]:
     refuse(len(footer) < _FOOTER_HEAD.size + TAIL_SIZE, "the pack's footer is too short")
     magic, count, parity = _FOOTER_HEAD.unpack_from(footer)
     refuse(magic != FOOTER_MAGIC, "the pack's footer does not begin with its magic")
-    refuse(
-        len(footer) != _FOOTER_HEAD.size + 8 * count + parity + TAIL_SIZE,
-        "the pack's footer has a wrong length",
-    )
-    numbers = struct.unpack_from(f"<{2 * count}I", footer, _FOOTER_HEAD.size)
-    entries = tuple(Entry(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
+    end = _FOOTER_HEAD.size + 8 * count
+    refuse(len(footer) != end + parity + TAIL_SIZE, "the pack's footer has a wrong length")
+    entries = []
     position = HEADER_SIZE
-    for entry in entries:
-        refuse(entry.offset != position or entry.length == 0, "the pack's entries leave a gap")
-        position += entry.length
+    for offset, length in _ENTRY.iter_unpack(memoryview(footer)[_FOOTER_HEAD.size : end]):
+        refuse(offset != position or length == 0, "the pack's entries leave a gap")
+        entries.append(Entry(offset, length))
+        position += length
     refuse(position != pack_length - len(footer), "the pack's entries do not fill it")
-    return entries
+    return tuple(entries)

@@ -29,6 +29,10 @@ from amictl.model.records import (
 from amictl.model.times import parse_timestamp
 
 SIZE_MAX = 64 * 1024 * 1024
+"""The longest record, in bytes."""
+
+VOLUME_SIZE_MAX = 2**63 - 1
+"""The largest volume, in bytes: what the kernel can count to in a file."""
 
 Record = TypeVar("Record")
 
@@ -99,6 +103,8 @@ def _require_sound(core: SnapshotCore, place: str) -> None:
         parse_timestamp(core.freeze.moment)
     except ValueError as error:
         raise CorruptStoreError(f"{place} has an impossible time: {error}") from error
+    if core.size_bytes > VOLUME_SIZE_MAX:
+        raise CorruptStoreError(f"{place} has an impossible size")
     if core.height != tree_height(core.size_bytes):
         raise CorruptStoreError(f"{place} has a height that does not go with its size")
 

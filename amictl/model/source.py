@@ -8,7 +8,7 @@ class SourceIdentity:
     """What the file system said of a source file at the moment; all from one fstat.
 
     Equal identities are a hint that the content is the same, never proof: samples are compared.
-    Times are nanoseconds since 1970.
+    `inode` is 0 where the times say nothing of the content. Times are nanoseconds since 1970.
     """
 
     device: int

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from amictl.errors import UsageError
+from amictl.model.texts import require_text
 
 MAX_TAGS = 50
 MAX_KEY_CHARACTERS = 128
@@ -24,4 +25,6 @@ def require_tags(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
             )
         if len(value) > MAX_VALUE_CHARACTERS:
             raise UsageError(f"the value of tag {key!r} is over {MAX_VALUE_CHARACTERS} characters")
+        require_text(key, "a tag key")
+        require_text(value, f"the value of tag {key!r}")
     return tags

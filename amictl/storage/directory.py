@@ -1,8 +1,10 @@
 """A store in a local directory."""
 
+import errno
 import fcntl
 import mmap
 import os
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -15,6 +17,8 @@ from amictl.storage.disk import Disk, as_storage_error, read_exactly
 STAGING = "staging"
 REPLACE_LOCK = "locks/replace"
 _OPEN_FILES_MAX = 64
+_READ_SIZE_MAX = 1 << 30
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class _OpenFile:
@@ -23,7 +27,7 @@ class _OpenFile:
     __slots__ = ("descriptor",)
 
     def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self.descriptor = os.open(path, _READ)
 
     def __del__(self) -> None:
         if (descriptor := getattr(self, "descriptor", -1)) >= 0:
@@ -86,8 +90,19 @@ class DirectoryStorage:
             self._open.clear()
 
     def read(self, name: str) -> bytes:
-        with _reading(self.root / name):
-            return (self.root / name).read_bytes()
+        path = self.root / name
+        with _reading(path):
+            descriptor = os.open(path, _READ | os.O_NONBLOCK)  # no waiting for a pipe's writer
+            try:
+                status = os.fstat(descriptor)
+                if stat.S_ISDIR(status.st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                if not stat.S_ISREG(status.st_mode) or status.st_size > _READ_SIZE_MAX:
+                    raise CorruptStoreError(f"{path} is not a file, or impossibly large")
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    return file.read()
+            finally:
+                os.close(descriptor)
 
     def read_into(self, name: str, offset: int, target: memoryview) -> None:
         with _reading(self.root / name):
@@ -98,7 +113,7 @@ class DirectoryStorage:
 
     def map(self, name: str) -> memoryview:
         with _reading(self.root / name):
-            descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(self.root / name, _READ)
             try:
                 if os.fstat(descriptor).st_size == 0:
                     return memoryview(b"")
@@ -181,9 +196,10 @@ class DirectoryStorage:
         """Hold a kernel lock on a lock file of the store, waiting for it; yields its descriptor."""
         path = self.root / name
         with _translated("lock", path):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            descriptor = os.open(path, _READ)
         try:
+            with _translated("lock", path):
+                fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -225,4 +241,6 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise ObjectMissingError(f"{path} is missing") from error
     except OSError as error:
+        if error.errno == errno.EIO:
+            raise CorruptStoreError(f"{path} cannot be read: {error.strerror}") from error
         raise as_storage_error(error, "read", path) from error

@@ -7,6 +7,7 @@ writes, syncs and names, and replays what a power cut would leave.
 import ctypes
 import fcntl
 import os
+import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -46,10 +47,6 @@ class Disk:
         finally:
             os.close(folder)
 
-    def open_existing(self, path: Path) -> int:
-        """Open an existing file or device for reading and writing."""
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
     def write_at(self, descriptor: int, data: bytes | memoryview, offset: int) -> None:
         """Write all of `data`."""
         view = memoryview(data)
@@ -59,6 +56,12 @@ class Disk:
                 raise OSError(5, "a write made no progress")
             view = view[written:]
             offset += written
+
+    def take_over(self, descriptor: int, status: os.stat_result) -> None:
+        """Give a file the owner and mode of the one that it replaces, as far as we may."""
+        with suppress(PermissionError):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Set the length of a file; what is added reads as zeros."""

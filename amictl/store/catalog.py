@@ -111,11 +111,6 @@ def name_holder(store: Store, name: str) -> str | None:
     return holder if _holds(store, holder) else None
 
 
-def release_name(store: Store, name: str) -> None:
-    """Give a name back that was reserved for nothing."""
-    store.storage.delete(layout.image_name(name))
-
-
 def _holder(data: bytes, name: str) -> str:
     """The image that a name's record gives it to. Raises CorruptStoreError."""
     place = layout.image_name(name)

@@ -117,11 +117,17 @@ class StoreCheck:
         snapshots = catalog.snapshot_ids(self._store)
         for snapshot_id in snapshots:
             self.snapshot_count += 1
+            users = names.get(snapshot_id, [])
             with self._noting("record", layout.core(snapshot_id)):
-                core = catalog.read_snapshot(self._store, snapshot_id)
+                try:
+                    core = catalog.read_snapshot(self._store, snapshot_id)
+                except CorruptStoreError:
+                    self._hurt({"SnapshotId": snapshot_id}, users, ())
+                    raise
                 catalog.read_attributes(self._store, snapshot_id)
-                self._check_map(core, names.get(snapshot_id, []))
+                self._check_map(core, users)
         for snapshot_id in sorted(set(names) - set(snapshots)):
+            self._hurt({"SnapshotId": snapshot_id}, names[snapshot_id], ())
             for image, device in names[snapshot_id]:
                 self._fault(
                     "record",
@@ -148,18 +154,18 @@ class StoreCheck:
             return
         ranges = self._damage_below(block_map.root, block_map.height, core.size_bytes)
         if ranges:
-            images = [
-                {"ImageId": image.image_id, "Name": image.name, "DeviceName": device}
-                for image, device in users
-            ]
-            self.damaged.append(
-                {
-                    "SnapshotId": core.snapshot_id,
-                    "VolumeId": core.volume_id,
-                    "Images": images,
-                    "Ranges": [{"Start": start, "End": stop} for start, stop in ranges],
-                }
-            )
+            self._hurt({"SnapshotId": core.snapshot_id, "VolumeId": core.volume_id}, users, ranges)
+
+    def _hurt(
+        self, snapshot: dict[str, str], users: list[tuple[ImageCore, str]], ranges: Ranges
+    ) -> None:
+        """Name a damaged snapshot and its images; without ranges nothing of it can be had."""
+        images = [
+            {"ImageId": image.image_id, "Name": image.name, "DeviceName": device}
+            for image, device in users
+        ]
+        damage = {"Ranges": [{"Start": start, "End": stop} for start, stop in ranges]}
+        self.damaged.append({**snapshot, "Images": images, **(damage if ranges else {})})
 
     def _damage_below(self, name: Name, level: int, length: int) -> Ranges:
         """What cannot be read below a node; shared subtrees are looked at once."""

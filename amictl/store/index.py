@@ -120,7 +120,7 @@ class _Searchable:
 
         word = self.filter[run_format.filter_index(asked.keys, self.words)]
         wanted = np.flatnonzero((word & asked.bits) == asked.bits)
-        if not len(wanted):
+        if not len(wanted) or not len(self.rows.keys):
             return
         keys = asked.keys[wanted]
         place = np.searchsorted(self.rows.keys, keys)
@@ -166,14 +166,18 @@ class Index:
     """CURRENT and its runs, as they were when they were loaded. Safe for many threads to search."""
 
     def __init__(
-        self, current: Current, runs: dict[bytes, Run], damage: Damage, *, for_writing: bool = False
+        self,
+        current: Current,
+        runs: dict[bytes, Run],
+        damage: Damage,
+        *,
+        absent: frozenset[int] = frozenset(),
     ) -> None:
         self.current = current
         self.packs: dict[int, PackRow] = {row.number: row for row in current.packs}
         self._by_id = runs
         self._runs = tuple(runs[row.run_id] for row in current.runs)
-        condemned = set(current.condemned) if for_writing else set()
-        self._absent = set(current.removed) | condemned
+        self._absent = absent.union(current.removed)
         self._damage = damage
 
     @classmethod
@@ -218,7 +222,8 @@ class Index:
             row.run_id: known.get(row.run_id) or _load_run(storage, places.run(row.run_id))
             for row in current.runs
         }
-        return cls(current, runs, damage, for_writing=for_writing)
+        absent = _not_to_build_on(storage, current) if for_writing else frozenset()
+        return cls(current, runs, damage, absent=absent)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -291,6 +296,16 @@ class Index:
             return True
         pack_id = self.packs[pack].pack_id.hex()
         return (pack_id, 0) not in self._damage and (pack_id, offset) not in self._damage
+
+
+def _not_to_build_on(storage: Storage, current: Current) -> frozenset[int]:
+    """Numbers of the packs that writers treat as absent: condemned, or not there as they were.
+
+    One listing finds a pack that was lost or cut short, before a new snapshot counts on it.
+    """
+    size_of = dict(storage.names("packs")).get
+    lost = [row.number for row in current.packs if size_of(places.pack(row.pack_id)) != row.length]
+    return frozenset(lost).union(current.condemned)
 
 
 def _load_run(storage: Storage, place: str) -> Run:

@@ -120,7 +120,8 @@ class Ingest:
         root = self._builder.finish()
         new, known, _ = self._counts
         self._report(self._volume.size_bytes)
-        return Ingested(Map(root, self._builder.height), new + known)
+        block_map = Map(root, self._builder.height, self._volume.size_bytes)
+        return Ingested(block_map, new + known)
 
     def _with_parents(self) -> Iterator[tuple[int, Name | None]]:
         """Each segment with the parent's leaf for it, if that has one."""

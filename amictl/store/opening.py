@@ -6,9 +6,11 @@ from pathlib import Path
 
 from amictl.errors import (
     ConflictError,
+    CorruptStoreError,
     ObjectMissingError,
     RegionNotFoundError,
     StorageError,
+    UnsupportedError,
     UsageError,
 )
 from amictl.formats import current as current_format
@@ -81,8 +83,16 @@ def open_store(directory: Path, disk: Disk | None = None) -> Store:
         if isinstance(error.__cause__, NotADirectoryError):
             raise RegionNotFoundError(f"{str(directory)!r} is not a directory") from error
         raise
-    store = Store(storage, record_format.decode(data, StoreConfig, str(directory / layout.CONFIG)))
+    place = str(directory / layout.CONFIG)
+    config = record_format.decode(data, StoreConfig, place)
+    store = Store(storage, config)
     store.require_features("read")
+    if config.hash != "blake3":
+        raise UnsupportedError(
+            f"{place} has hash {config.hash}, unknown to this amictl", hint="use a newer amictl"
+        )
+    if config.chunk_size not in AVERAGE_SIZES or config.compression_level not in LEVELS:
+        raise CorruptStoreError(f"{place} has an impossible chunk size or compression level")
     return store
 
 

@@ -34,9 +34,7 @@ class PerThread(Generic[Own]):
 
 
 @contextmanager
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[Iterator[Result]]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Iterator[Result]]:
     """The result for each item, in order.
 
     The first error ends it; nothing runs any more when the block is left.

@@ -9,6 +9,7 @@ from amictl.formats import node as node_format
 from amictl.formats.current import Current, PackRow, RunRow
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.blockmap import Interior, Name
+from amictl.storage.disk import make_directories
 from amictl.store import layout
 from amictl.store.index import ABSENT, Index, Run
 from amictl.store.inspection import read_outline, read_piece, rows_in_piece
@@ -52,6 +53,7 @@ class IndexRebuild:
 
         Where CURRENT can be read, its list of packs is kept to; otherwise every pack counts.
         """
+        make_directories(self._store.storage.disk, self._store.storage.root / "index")
         present = self._read_current()
         before = self._decoded(present)
         self._packs = self._find_packs(before)
@@ -117,6 +119,9 @@ class IndexRebuild:
                 found.append(_Pack(known[pack_id], entries))
             elif not known:
                 found.append(_Pack(PackRow(pack_id, size, len(found), kind), entries))
+        names = {name for name, _ in listed}
+        missing = (layout.pack(pack_id) for pack_id in known)
+        self._faults += [f"{name} is missing" for name in sorted(missing) if name not in names]
         return sorted(found, key=lambda pack: pack.row.number)
 
     def _add(self, pack: _Pack, offsets: set[int] | None = None) -> None:

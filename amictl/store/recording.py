@@ -4,8 +4,15 @@ import time
 from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
-from amictl.errors import CorruptStoreError
-from amictl.model.blockmap import CUT_ID, FANOUT, SEGMENT_SIZE, Name, segment_length
+from amictl.errors import CorruptStoreError, UnsupportedError
+from amictl.model.blockmap import (
+    AVERAGE_SIZES,
+    CUT_ID,
+    FANOUT,
+    SEGMENT_SIZE,
+    Name,
+    segment_length,
+)
 from amictl.model.records import (
     Attributes,
     Cut,
@@ -47,7 +54,7 @@ class SnapshotPlan:
 
 def map_of(core: SnapshotCore) -> Map:
     """The block map of a snapshot."""
-    return Map(bytes.fromhex(core.root) if core.root else None, core.height)
+    return Map(bytes.fromhex(core.root) if core.root else None, core.height, core.size_bytes)
 
 
 def record_snapshot(
@@ -136,16 +143,27 @@ class _SavedProgress:
 def _choose_parent(store: Store, plan: SnapshotPlan) -> SnapshotCore | None:
     """The snapshot to compare with.
 
-    A parent that cannot be read is done without, unless it was named.
+    A parent that cannot be read or continued is done without, unless it was named.
     """
     if plan.parent == "none":
         return None
     if plan.parent != "auto":
-        return catalog.read_snapshot(store, plan.parent)
+        named = catalog.read_snapshot(store, plan.parent)
+        if not _is_known(named.cut):
+            raise UnsupportedError(
+                f"{plan.parent} is cut in a way that this amictl does not know",
+                hint="use a newer amictl, or --parent none",
+            )
+        return named
     try:
-        return catalog.newest_snapshot(store, plan.work.volume_id)
+        newest = catalog.newest_snapshot(store, plan.work.volume_id)
     except CorruptStoreError:
         return None
+    return newest if newest is not None and _is_known(newest.cut) else None
+
+
+def _is_known(cut: Cut) -> bool:
+    return cut.id == CUT_ID and cut.average in AVERAGE_SIZES
 
 
 def _lineage(store: Store, parent: SnapshotCore | None, surroundings: Surroundings) -> Lineage:

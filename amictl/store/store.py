@@ -154,6 +154,8 @@ class Store:
         self.storage.read_into(layout.pack(row.pack_id), location.offset, target)
 
     def _read_node_at(self, name: Name, location: Location) -> Node:
+        if location.length > node_format.SIZE_MAX:
+            raise CorruptStoreError("the index gives a node an impossible length")
         data = self.read_bytes(location)
         try:
             node = node_format.decode(data)

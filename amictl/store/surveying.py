@@ -49,9 +49,13 @@ def foreign_files(store: Store) -> Iterator[Fault]:
 
 
 def garbage_bytes(store: Store, packs: set[str], runs: set[str]) -> int:
-    """Bytes of packs and runs that CURRENT, which names these ids, does not name."""
+    """Bytes of packs and runs that CURRENT, which names these ids, does not name; and of staging.
+
+    What is in staging may be in use by a writer at this moment.
+    """
     known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
-    return sum(
+    staged = sum(size for _, size in store.storage.names("staging"))
+    return staged + sum(
         size
         for folder, (ids, suffix) in known.items()
         for name, size in store.storage.names(folder)

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from amictl.model.blockmap import FANOUT, Name
+from amictl.errors import CorruptStoreError
+from amictl.model.blockmap import (
+    FANOUT,
+    SEGMENT_SIZE,
+    Leaf,
+    Name,
+    child_span,
+    segment_length,
+)
 from amictl.store.store import Store
 
 
@@ -13,6 +21,7 @@ class Map:
 
     root: Name | None
     height: int
+    size_bytes: int
 
 
 def leaves(
@@ -25,7 +34,7 @@ def leaves(
     span = FANOUT**block_map.height
     end = span if stop is None else stop
     if block_map.root is not None and start < span and end > 0:
-        yield from _leaves_below(store, block_map.root, block_map.height, 0, start, end)
+        yield from _leaves_below(store, block_map, block_map.root, block_map.height, 0, start, end)
 
 
 def with_others(
@@ -56,11 +65,12 @@ def leaf_at(store: Store, block_map: Map, index: int) -> Name | None:
         if name is None:
             return None
         span //= FANOUT
-        children = store.read_interior(name, level).children
-        slot = index // span
+        first = index - index % (span * FANOUT)
+        children = _children(store, block_map, name, level, first)
+        slot = (index - first) // span
         if slot >= len(children):
             return None
-        name, index = children[slot], index % span
+        name = children[slot]
     return name
 
 
@@ -75,17 +85,42 @@ def changed_leaves(
     yield from _changed_below(store, _Side(first, height), _Side(second, height), height, 0, start)
 
 
+def read_leaf_at(store: Store, block_map: Map, index: int, name: Name) -> Leaf:
+    """The leaf that a map has for segment `index`.
+
+    Raises CorruptStoreError if it cannot be read, or is not as long as that segment.
+    """
+    leaf = store.read_leaf(name)
+    if leaf.plain_length != segment_length(block_map.size_bytes, index):
+        raise CorruptStoreError(f"leaf {name.hex()} is not as long as segment {index}")
+    return leaf
+
+
 def _leaves_below(
-    store: Store, name: Name, level: int, first: int, start: int, stop: int
+    store: Store, block_map: Map, name: Name, level: int, first: int, start: int, stop: int
 ) -> Iterator[tuple[int, Name]]:
     if level == 0:
         yield first, name
         return
     span = FANOUT ** (level - 1)
-    for slot, child in enumerate(store.read_interior(name, level).children):
+    for slot, child in enumerate(_children(store, block_map, name, level, first)):
         at = first + slot * span
         if child is not None and at < stop and at + span > start:
-            yield from _leaves_below(store, child, level - 1, at, start, stop)
+            yield from _leaves_below(store, block_map, child, level - 1, at, start, stop)
+
+
+def _children(
+    store: Store, block_map: Map, name: Name, level: int, first: int
+) -> tuple[Name | None, ...]:
+    """Of the node of `level` that begins with segment `first`.
+
+    Raises CorruptStoreError unless it covers what is there of the volume.
+    """
+    node = store.read_interior(name, level)
+    rest = block_map.size_bytes - first * SEGMENT_SIZE
+    if node.plain_length != min(rest, child_span(level) * FANOUT):
+        raise CorruptStoreError(f"node {name.hex()} does not cover what its place in the map does")
+    return node.children
 
 
 class _Side:

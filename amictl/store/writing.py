@@ -24,6 +24,8 @@ from amictl.store.packing import NewPack, PackWriter
 from amictl.store.store import Store
 
 CHECKPOINT_PACKS = 16
+CHECKPOINT_NAMES = 250_000
+"""What is claimed and waits for the index takes about 300 bytes of memory a name."""
 
 
 class Writer:
@@ -76,8 +78,8 @@ class Writer:
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether so many packs are full that they should be published."""
-        return len(self._full) >= CHECKPOINT_PACKS
+        """Whether so many packs are full, or names not yet known, that they should be published."""
+        return len(self._full) >= CHECKPOINT_PACKS or len(self._claims) >= CHECKPOINT_NAMES
 
     def claim_new(self, names: Sequence[Name]) -> list[bool]:
         """For each chunk, whether it is new and the caller is to store it.
@@ -218,10 +220,17 @@ def _take_epoch_lock(store: Store) -> int:
     while True:
         epoch = _read_epoch(store)
         path = store.storage.root / layout.EPOCH_LOCKS[epoch]
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if _read_epoch(store) == epoch:
-            return descriptor
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise as_storage_error(error, "lock", path) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if _read_epoch(store) == epoch:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 

@@ -79,6 +79,7 @@ class FrozenDisk:
         Raises SourceChangedError when the source changed meanwhile, or may have; and what the
         post-freeze command raises, if it runs now.
         """
+        self._remaining_bytes = 0
         if self.secured:
             return
         assert self._claim is not None
@@ -100,12 +101,11 @@ class FrozenDisk:
     def require_claim(self, bytes_before: int, bytes_per_second: float) -> int:
         """`require_held` for this disk alone, of which the rest is read after `bytes_before`.
 
-        Returns what remains to be read with it.
+        Returns what remains to be read with it. A clone needs no claim, but time to be read.
         """
-        if self.secured or self._claim is None:
-            return bytes_before
         remaining_bytes = bytes_before + self._remaining_bytes
-        self._claim.require_held(remaining_bytes, bytes_per_second)
+        if not self.secured and self._claim is not None:
+            self._claim.require_held(remaining_bytes, bytes_per_second)
         return remaining_bytes
 
     def leave_source(self) -> None:

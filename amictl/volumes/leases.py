@@ -16,6 +16,7 @@ from amictl.volumes.image_locks import written_by_a_machine
 from amictl.volumes.sources import Source
 
 _USUAL_BREAK_SECONDS = 45
+TMPFS = 0x01021994
 # File systems whose leases were seen to be refused beside a writer. Others grant them without
 # knowing (overlayfs does), or leave the answer to a server.
 _TRUSTED_FILE_SYSTEMS = {
@@ -23,7 +24,7 @@ _TRUSTED_FILE_SYSTEMS = {
     0x58465342: "XFS",
     0x9123683E: "btrfs",
     0xF2F52010: "f2fs",
-    0x01021994: "tmpfs",
+    TMPFS: "tmpfs",
 }
 
 

@@ -1,12 +1,13 @@
 """Decide how the moment of one disk can be secured, and do it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amictl.errors import AmictlError, SourceInUseError, StorageError, UnsupportedError
 from amictl.model.source import SourceIdentity
 from amictl.volumes.claims import Claim, claim
+from amictl.volumes.leases import TMPFS, file_system_magic
 from amictl.volumes.private_copies import private_copy
 from amictl.volumes.reflinks import NoReflinkError, clone
 from amictl.volumes.sources import Source, live_identity, settled_identity
@@ -72,7 +73,7 @@ def secure(asked: Asked, method: str, staging: Path) -> Secured:
     source, held = asked.source, asked.claim
     if held is None:
         return _cloned_live(asked, staging)
-    identity = settled_identity(source)
+    identity = _identity(source)
     if method == "copy":
         return _private(private_copy(source, held, staging), identity, "copy")
     if method == "lease" or source.is_block_device:
@@ -86,6 +87,13 @@ def secure(asked: Asked, method: str, staging: Path) -> Secured:
                 hint="leave --freeze reflink out, or keep the disk on XFS or btrfs",
             ) from reason
         return Secured(source.descriptor, source.size_bytes, identity, held.method, private=False)
+
+
+def _identity(source: Source) -> SourceIdentity:
+    """On tmpfs who writes through mapped memory may leave the times of the file as they were."""
+    found = settled_identity(source)
+    times_tell = source.is_block_device or file_system_magic(source.descriptor) != TMPFS
+    return found if times_tell else replace(found, inode=0)
 
 
 def _cloned_live(asked: Asked, staging: Path) -> Secured:

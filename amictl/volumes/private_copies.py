@@ -18,13 +18,14 @@ _CANNOT_COPY_INSIDE = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS
 def private_copy(source: Source, claim: Claim, staging: Path) -> int:
     """A read-only descriptor of an unnamed, sparse copy in `staging`.
 
-    Raises SourceChangedError when the claim was lost before the last byte was copied, StorageError
-    when there is no room.
+    Raises SourceChangedError when the claim was lost, or the disk changed, before the last byte was
+    copied; StorageError when there is no room.
     """
     try:
         target = unnamed_file(staging)
         try:
             _copy(source, target, claim)
+            claim.confirm()
             return read_only_again(target)
         finally:
             os.close(target)

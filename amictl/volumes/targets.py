@@ -28,17 +28,16 @@ class NewFile:
     """
 
     def __init__(self, path: Path, size_bytes: int, disk: Disk, *, replace: bool) -> None:
-        self._path = path
+        self._path = path.resolve() if replace else path
         self._disk = disk
         self._replace = replace
-        if not replace and os.path.lexists(path):
-            raise ConflictError(
-                f"{str(path)!r} exists",
-                hint="use --force to replace it, or --in-place to rewrite what differs",
-            )
+        require_free(path, overwrite=replace)
         self._descriptor, self._temporary = -1, None
         try:
+            replaced = _closed_elsewhere(self._path) if self._path.exists() else None
             self._descriptor, self._temporary = self._open()
+            if replaced is not None:
+                disk.take_over(self._descriptor, replaced)
             disk.truncate(self._descriptor, size_bytes)
         except OSError as error:
             self.discard()
@@ -142,23 +141,29 @@ class ExistingTarget:
         """Length of the file or device."""
         return os.lseek(self.descriptor, 0, os.SEEK_END)
 
+    def require_room(self, size_bytes: int) -> None:
+        """Raises UsageError if it is a device that is too small."""
+        if self.is_device and self.size_bytes < size_bytes:
+            raise UsageError(
+                f"{str(self.path)!r} has {self.size_bytes} bytes; the volume has {size_bytes}"
+            )
+
     def begin(self, size_bytes: int, snapshot_id: str) -> None:
         """Mark it as incomplete, durably, then give it its length.
 
         Raises UsageError if a device is too small.
         """
-        if self.is_device and self.size_bytes < size_bytes:
-            raise UsageError(
-                f"{str(self.path)!r} has {self.size_bytes} bytes; the volume has {size_bytes}"
-            )
+        self.require_room(size_bytes)
         try:
             with suppress(FileExistsError):
                 self._disk.make_directory(self._mark.parent)
             with suppress(FileExistsError):
                 descriptor = self._disk.create(self._mark)
-                self._disk.write_at(descriptor, f"{snapshot_id}\n".encode(), 0)
-                self._disk.sync(descriptor)
-                self._disk.close(descriptor)
+                try:
+                    self._disk.write_at(descriptor, f"{snapshot_id}\n".encode(), 0)
+                    self._disk.sync(descriptor)
+                finally:
+                    self._disk.close(descriptor)
             self._disk.sync_directory(self._mark.parent)
             if not self.is_device:
                 self._disk.truncate(self.descriptor, size_bytes)
@@ -210,6 +215,36 @@ class ExistingTarget:
             self.write(offset + start, zeros[: min(len(zeros), length - start)])
 
 
+def require_finished(path: Path, marks: Path) -> None:
+    """Raises ConflictError if rewriting this file or device was begun and not ended."""
+    mark = _mark_path(path.resolve(), marks, is_device=is_device(path))
+    if mark.exists():
+        raise ConflictError(
+            f"{str(path)!r} is an unfinished restore: {str(mark)!r} says so",
+            hint="finish it with create-volume --in-place, or remove that file if it is wrong",
+        )
+
+
+def require_free(path: Path, *, overwrite: bool) -> None:
+    """Raises ConflictError if something is there that may not be overwritten.
+
+    And UsageError if what is there is neither a file nor a block device.
+    """
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise ConflictError(
+            f"{str(path)!r} exists",
+            hint="use --force to replace it, or --in-place to rewrite what differs",
+        )
+    if path.exists() and not (path.is_file() or path.is_block_device()):
+        raise _no_disk(path)
+
+
+def _no_disk(path: Path) -> UsageError:
+    return UsageError(f"{str(path)!r} is neither a file nor a block device")
+
+
 def path_text(path: Path) -> str:
     """An absolute path without symbolic links, as text that JSON can hold."""
     return (
@@ -225,6 +260,15 @@ def is_device(path: Path) -> bool:
         return False
 
 
+def _closed_elsewhere(path: Path) -> os.stat_result:
+    """What a file is that nobody has open. Raises SourceInUseError, OSError."""
+    descriptor = _open_alone(path)
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _open_alone(path: Path) -> int:
     """Open for writing where nobody else has it open.
 
@@ -232,7 +276,7 @@ def _open_alone(path: Path) -> int:
     """
     status = path.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode)):
-        raise UsageError(f"{str(path)!r} is neither a file nor a block device")
+        raise _no_disk(path)
     exclusive = os.O_EXCL if stat.S_ISBLK(status.st_mode) else 0
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
     try:

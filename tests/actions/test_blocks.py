@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from amictl.actions.blocks import get_snapshot_block, list_changed_blocks, list_snapshot_blocks
 from amictl.errors import (
-    ConflictError,
     CorruptStoreError,
     NotFoundError,
     SnapshotNotFoundError,
@@ -259,12 +258,11 @@ def test_a_block_beyond_the_end_is_not_there(snapshot: Snapshot) -> None:
     assert caught.value.code == "ResourceNotFoundException"
 
 
-def test_a_block_does_not_replace_a_file(snapshot: Snapshot) -> None:
+def test_a_block_replaces_the_file_of_the_one_before(snapshot: Snapshot) -> None:
     workshop, snapshot_id = snapshot
-    workshop.file("block", b"precious")
-    with pytest.raises(ConflictError):
-        get(snapshot, 1, token_of(workshop, snapshot_id, 1))
-    assert (workshop.folder / "block").read_bytes() == b"precious"
+    workshop.file("block", b"the block before")
+    get(snapshot, 1, token_of(workshop, snapshot_id, 1))
+    assert (workshop.folder / "block").stat().st_size == BLOCK
 
 
 def test_a_block_that_is_damaged_leaves_no_file(snapshot: Snapshot) -> None:

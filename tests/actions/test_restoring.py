@@ -1,16 +1,21 @@
 """Restores: whole or not at all, in place or anew, to files and to devices."""
 
+import os
 import subprocess
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from amictl.actions.restoring import CreateVolumeRequest, create_volume
 from amictl.errors import (
     ConflictError,
     CorruptStoreError,
     DryRunError,
+    InterruptedBySignalError,
     SnapshotNotFoundError,
     SourceInUseError,
     StorageError,
@@ -18,6 +23,7 @@ from amictl.errors import (
     VolumeNotFoundError,
 )
 from amictl.model.records import Features
+from amictl.progress import Silent, Step
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.workshop import MIB, SEGMENT, Workshop, flip, same
 
@@ -74,6 +80,21 @@ def test_a_file_that_exists_is_replaced_by_force(taken: Taken) -> None:
     target = workshop.file("target", b"old" * MIB)
     workshop.volume(snapshot_id, target, force=True)
     assert same(target, workshop.folder / "disk")
+
+
+def test_a_dry_run_refuses_a_file_that_exists(taken: Taken) -> None:
+    workshop, snapshot_id = taken
+    with pytest.raises(ConflictError):
+        workshop.volume(snapshot_id, workshop.file("target", b"precious"), dry_run=True)
+
+
+def test_what_is_no_disk_is_not_replaced_by_force(taken: Taken) -> None:
+    workshop, snapshot_id = taken
+    target = workshop.folder / "target"
+    os.mkfifo(target)
+    with pytest.raises(UsageError, match="neither a file nor a block device"):
+        workshop.volume(snapshot_id, target, force=True)
+    assert target.is_fifo()
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -218,6 +239,54 @@ def test_an_unfinished_restore_is_finished_by_running_it_again(taken: Taken) -> 
     assert not mark_of(target).exists()
 
 
+def test_bytes_that_cannot_be_had_are_left_as_they_are(workshop: Workshop) -> None:
+    content = workshop.noise(SEGMENT)
+    snapshot_id = workshop.snapshot_id(workshop.file("disk", content))
+    target = workshop.file("target", content)
+    flip(target, SEGMENT - 1)
+    damage(workshop)
+    with pytest.raises(CorruptStoreError):
+        workshop.volume(snapshot_id, target, in_place=True)
+    assert target.read_bytes() == content
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["new", "in_place"])
+def test_nothing_is_written_any_more_when_a_restore_ends_early(
+    workshop: Workshop, in_place: bool
+) -> None:
+    snapshot_id = workshop.snapshot_id(workshop.file("disk", workshop.noise(6 * SEGMENT)))
+    target = workshop.file("target", b"") if in_place else workshop.folder / "target"
+    request = CreateVolumeRequest(snapshot_id, None, None, target, in_place=in_place)
+    with workshop.open() as store, pytest.raises(InterruptedBySignalError) as caught:
+        create_volume(store, request, replace(workshop.surroundings, progress=Interrupting()))
+    alive = [one.name for one in threading.enumerate() if one.name.startswith("segment")]
+    assert (alive, caught.value.exit_code) == ([], 130)
+
+
+class Interrupting(Silent):
+    """Progress at whose first step somebody presses Ctrl-C."""
+
+    def update(self, step: Step) -> None:
+        raise InterruptedBySignalError(2)
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["new", "in_place"])
+def test_a_map_that_does_not_fit_its_volume_is_damage(workshop: Workshop, in_place: bool) -> None:
+    snapshot_id = workshop.snapshot_id(workshop.file("disk", workshop.noise(SEGMENT)))
+    workshop.put_core(replace(workshop.core(snapshot_id), size_bytes=SEGMENT - 512))
+    target = workshop.file("target", b"x") if in_place else workshop.folder / "target"
+    with pytest.raises(CorruptStoreError, match="not as long as segment 0"):
+        workshop.volume(snapshot_id, target, in_place=in_place)
+
+
+def test_an_inner_node_that_does_not_fit_its_volume_is_damage(workshop: Workshop) -> None:
+    path = workshop.file("disk", {0: b"x"}, 2 * SEGMENT)
+    snapshot_id = workshop.snapshot_id(path)
+    workshop.put_core(replace(workshop.core(snapshot_id), size_bytes=3 * SEGMENT))
+    with pytest.raises(CorruptStoreError, match="does not cover"):
+        workshop.volume(snapshot_id, workshop.folder / "target")
+
+
 def test_a_target_that_is_open_elsewhere_is_refused(taken: Taken) -> None:
     workshop, snapshot_id = taken
     target = workshop.file("target", b"x" * 100)
@@ -287,9 +356,17 @@ needs_devices = pytest.mark.needs("root", "losetup")
 
 
 @needs_devices
+def test_a_device_is_not_overwritten_without_force(taken: Taken, device: Path) -> None:
+    workshop, snapshot_id = taken
+    with pytest.raises(ConflictError):
+        workshop.volume(snapshot_id, device)
+    assert device.read_bytes() == b"d" * (16 * MIB)
+
+
+@needs_devices
 def test_a_device_holds_the_snapshot_afterwards(taken: Taken, device: Path) -> None:
     workshop, snapshot_id = taken
-    workshop.volume(snapshot_id, device)
+    workshop.volume(snapshot_id, device, force=True)
     expected = (workshop.folder / "disk").read_bytes()
     assert device.read_bytes()[: len(expected)] == expected
 
@@ -297,7 +374,7 @@ def test_a_device_holds_the_snapshot_afterwards(taken: Taken, device: Path) -> N
 @needs_devices
 def test_a_device_keeps_what_is_behind_the_volume(taken: Taken, device: Path) -> None:
     workshop, snapshot_id = taken
-    workshop.volume(snapshot_id, device)
+    workshop.volume(snapshot_id, device, force=True)
     assert device.read_bytes()[3 * SEGMENT + 1000 :] == b"d" * (4 * MIB - 1000)
 
 
@@ -305,7 +382,7 @@ def test_a_device_keeps_what_is_behind_the_volume(taken: Taken, device: Path) ->
 def test_a_device_that_is_too_small_is_refused(workshop: Workshop, device: Path) -> None:
     snapshot_id = workshop.snapshot_id(workshop.file("disk", {0: b"x"}, 16 * MIB + 1))
     with pytest.raises(UsageError, match="bytes"):
-        workshop.volume(snapshot_id, device)
+        workshop.volume(snapshot_id, device, force=True)
     assert device.read_bytes() == b"d" * (16 * MIB)
 
 
@@ -314,14 +391,14 @@ def test_an_unfinished_device_is_marked_in_the_store(taken: Taken, device: Path)
     workshop, snapshot_id = taken
     damage(workshop)
     with pytest.raises(CorruptStoreError):
-        workshop.volume(snapshot_id, device)
+        workshop.volume(snapshot_id, device, force=True)
     assert len(list((workshop.root / "marks").iterdir())) == 1
 
 
 @needs_devices
 def test_the_mark_of_a_finished_device_is_removed(taken: Taken, device: Path) -> None:
     workshop, snapshot_id = taken
-    workshop.volume(snapshot_id, device)
+    workshop.volume(snapshot_id, device, force=True)
     assert list((workshop.root / "marks").iterdir()) == []
 
 

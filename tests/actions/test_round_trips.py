@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amictl.errors import (
+    CorruptStoreError,
     DryRunError,
     MalformedIdError,
     NotFoundError,
     SnapshotNotFoundError,
     UnsupportedError,
+    UsageError,
 )
-from amictl.model.records import SnapshotCore
+from amictl.model.records import Cut, SnapshotCore
 from amictl.store import layout
+from amictl.volumes.freezing import FreezeRequest
 from tests.workshop import MIB, SEGMENT, Workshop, same
 
 ODD_SIZES = [1, 511, 512, 513, 4095, 4096, 4097, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT - 5]
@@ -391,3 +394,54 @@ def test_file_names_hold_no_text_of_the_user(workshop: Workshop) -> None:
     assert not any(
         "secret" in str(path.relative_to(workshop.root)) for path in workshop.root.rglob("*")
     )
+
+
+def test_a_dry_run_runs_no_freeze_commands(workshop: Workshop) -> None:
+    path = workshop.file("disk", b"content")
+    trace = workshop.folder / "trace"
+    freeze = FreezeRequest(pre_freeze=f"touch {trace}", post_freeze=f"touch {trace}")
+    with pytest.raises(DryRunError):
+        workshop.snapshot(path, freeze=freeze, dry_run=True)
+    with pytest.raises(DryRunError):
+        workshop.image("web", path, freeze=freeze, dry_run=True)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("cut", [Cut(2, 16_384), Cut(1, 4096)])
+def test_a_lineage_that_is_cut_in_an_unknown_way_is_not_continued(
+    workshop: Workshop, cut: Cut
+) -> None:
+    path = workshop.file("disk", b"content" * 10_000)
+    first = workshop.snapshot_id(path)
+    workshop.put_core(replace(workshop.core(first), cut=cut))
+    with pytest.raises(UnsupportedError, match="is cut in a way"):
+        workshop.snapshot(path, parent=first)
+    assert workshop.core(workshop.snapshot_id(path)).parent is None
+
+
+@pytest.mark.parametrize("words", [{"description": "\udcff"}, {"description": "x" * 256}])
+def test_a_description_that_cannot_be_kept_is_refused(
+    workshop: Workshop, words: dict[str, str]
+) -> None:
+    path = workshop.file("disk", b"content")
+    with pytest.raises(UsageError, match="the description"):
+        workshop.snapshot(path, **words)
+    with pytest.raises(UsageError, match="the description"):
+        workshop.image("web", path, **words)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"chunk_size": 1000}, CorruptStoreError),
+        ({"compression_level": 100}, CorruptStoreError),
+        ({"hash": "md5"}, UnsupportedError),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_store_that_is_made_in_an_unknown_way_is_not_opened(
+    workshop: Workshop, fields: dict[str, object], error: type[Exception]
+) -> None:
+    workshop.change_config(**fields)
+    with pytest.raises(error):
+        workshop.open()

@@ -240,6 +240,18 @@ def test_an_image_of_which_one_disk_cannot_be_read_registers_nothing(used: Place
     assert used.run(*words).status == 0
 
 
+@pytest.mark.needs("strace")
+def test_a_pack_that_the_disk_cannot_give_back_is_damage_that_names_the_bytes(used: Place) -> None:
+    packs = [word for pack in (used.store / "packs").iterdir() for word in ("-P", str(pack))]
+    tracer = [*used.strace("preadv,preadv2", "inject=preadv,preadv2:error=EIO"), *packs]
+    words = ["create-volume", "--snapshot-id", first_id(used), "new.raw"]
+    done = used.run(*words, before=tracer)
+    assert (done.status, done.out) == (13, "")
+    assert "is damaged at bytes 0 to" in done.err
+    assert "Input/output error" in done.err
+    assert not (used.folder / "new.raw").exists()
+
+
 # --- a store that cannot be written to ---------------------------------------------------------
 
 

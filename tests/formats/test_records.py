@@ -1,6 +1,7 @@
 """Records: canonical JSON, and nothing but canonical JSON."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.records import decode, encode
+from amictl.model.blockmap import tree_height
 from amictl.model.records import ImageName, SnapshotCore
 from tests.strategies import RECORDS, damaged, snapshot_cores
 
@@ -75,3 +77,10 @@ def test_a_record_is_refused_where_another_kind_is_expected(record: Any) -> None
 def test_a_refusal_names_the_place(core: SnapshotCore) -> None:
     with pytest.raises(CorruptStoreError, match=r"snapshots/x\.json"):
         decode(encode(core)[:-1], SnapshotCore, "snapshots/x.json")
+
+
+@given(snapshot_cores())
+def test_a_volume_larger_than_a_file_can_be_is_refused(core: SnapshotCore) -> None:
+    core = replace(core, size_bytes=2**63, height=tree_height(2**63))
+    with pytest.raises(CorruptStoreError, match="impossible size"):
+        decode(encode(core), SnapshotCore, "here")

@@ -99,3 +99,9 @@ def test_tags_that_ec2_does_not_take_are_refused(pairs: list[tuple[str, str]]) -
 def test_fifty_tags_are_taken() -> None:
     pairs = [(f"k{number}", "v" * 256) for number in range(50)]
     assert list(require_tags(pairs).items()) == pairs
+
+
+@pytest.mark.parametrize("pair", [("a", "\udcff"), ("\udcff", "a")])
+def test_a_tag_that_is_not_text_is_refused(pair: tuple[str, str]) -> None:
+    with pytest.raises(UsageError, match="not UTF-8 text"):
+        require_tags([pair])

@@ -464,3 +464,16 @@ def test_a_missing_lock_file_is_told(shared: DirectoryStorage) -> None:
     (shared.root / "locks" / "replace").unlink()
     with pytest.raises(StorageError, match="locks/replace"):
         shared.replace_if_unchanged("packs/a", b"1", None)
+
+
+def test_a_name_that_is_a_pipe_cannot_be_read_and_nobody_waits(shared: DirectoryStorage) -> None:
+    os.mkfifo(shared.root / "packs" / "a")
+    with pytest.raises(CorruptStoreError, match="not a file"):
+        shared.read("packs/a")
+
+
+def test_an_object_that_memory_cannot_hold_is_refused(shared: DirectoryStorage) -> None:
+    with (shared.root / "packs" / "a").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(CorruptStoreError, match="impossibly large"):
+        shared.read("packs/a")

@@ -54,7 +54,9 @@ class Contents:
             removed=tuple(sorted(self.removed)),
             condemned=tuple(sorted(self.condemned)),
         )
-        return Index(current, runs, self.damage, for_writing=for_writing)
+        return Index(
+            current, runs, self.damage, absent=frozenset(self.condemned if for_writing else ())
+        )
 
 
 def pack_id(number: int) -> bytes:
@@ -183,3 +185,12 @@ def test_an_empty_index_finds_nothing() -> None:
 
 def test_an_empty_run_finds_nothing() -> None:
     assert found_many(Contents(({},)).index(), [bytes(32)]) == [None]
+
+
+def test_a_run_without_rows_whose_filter_lies_has_no_names() -> None:
+    data = bytearray(b"".join(run_format.encode(rows_of([]), bytes(16))))
+    layout = run_format.decode_header(data)
+    data[layout.filter : layout.fence] = b"\xff" * 8
+    current = Current(next_pack=1, runs=(RunRow(bytes(16), 0, len(data)),))
+    index = Index(current, {bytes(16): Run(memoryview(bytes(data)))}, frozenset())
+    assert index.find_many([bytes(32)]).packs.tolist() == [ABSENT]

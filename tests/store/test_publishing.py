@@ -14,7 +14,7 @@ from amictl.store import layout, publishing
 from amictl.store.index import Index, Run
 from amictl.store.publishing import MERGE_RATIO
 from amictl.store.store import Store
-from amictl.store.writing import Writer
+from amictl.store.writing import CHECKPOINT_NAMES, Writer
 from tests.workshop import Workshop, flip
 
 
@@ -176,3 +176,11 @@ def test_a_missing_current_is_told_with_the_way_out(workshop: Workshop) -> None:
     with workshop.open() as store, pytest.raises(CorruptStoreError) as caught:
         store.reload_index()
     assert "rebuild-index" in (caught.value.hint or "")
+
+
+def test_many_names_in_hand_are_published_before_packs_are_full(workshop: Workshop) -> None:
+    with workshop.open() as store, Writer(store, workshop.surroundings.random_bytes) as writer:
+        writer.claim_new([at.to_bytes(32, "little") for at in range(CHECKPOINT_NAMES - 1)])
+        assert not writer.checkpoint_due
+        writer.claim_new([bytes(31) + b"x"])
+        assert writer.checkpoint_due

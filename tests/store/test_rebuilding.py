@@ -186,3 +186,9 @@ def test_snapshots_go_on_after_a_rebuild(filled: Workshop) -> None:
     rebuild(filled)
     disk = filled.file("disk", filled.noise(SEGMENT) + b"more")
     assert filled.restored(filled.snapshot_id(disk)) == disk.read_bytes()
+
+
+def test_a_pack_that_is_missing_is_a_fault(filled: Workshop) -> None:
+    pack = filled.packs(0)[0]
+    pack.unlink()
+    assert f"packs/{pack.name} is missing" in rebuild(filled)["Faults"]

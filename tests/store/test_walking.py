@@ -49,7 +49,7 @@ def stored(store: Store, volume: tuple[int, LeafNumbers]) -> tuple[Map, dict[int
             builder.add(index, name)
         root = builder.finish()
         writer.publish()
-    return Map(root, builder.height), names
+    return Map(root, builder.height, count * SEGMENT_SIZE), names
 
 
 @settings(max_examples=30)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from amictl.errors import SourceChangedError, SourceInUseError, UnsupportedError, UsageError
+from amictl.volumes.claims import claim
+from amictl.volumes.private_copies import private_copy
+from amictl.volumes.sources import opened_sources
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_tool("losetup")]
 
@@ -153,3 +156,12 @@ def test_virtual_machine_opens_a_device_that_was_let_go(loop_device, freeze, sta
         frozen_disk.finish_reading()
         machine = start("qemu-io", "-f", "raw", "-c", "length", loop_device)
         assert machine.end() == b"32 MiB\n"
+
+
+def test_device_that_somebody_writes_to_while_it_is_copied_has_changed(loop_device, tmpfs, tool):
+    with opened_sources([loop_device]) as (source,):
+        held = claim(source)
+        tool("dd", "if=/dev/zero", f"of={loop_device}", "bs=4096", "count=1", "conv=notrunc")
+        with pytest.raises(SourceChangedError, match="written to"):
+            private_copy(source, held, tmpfs)
+        held.release()

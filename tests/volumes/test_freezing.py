@@ -1,5 +1,6 @@
 """Freezing regular files where nothing can be cloned, as any user may."""
 
+import mmap
 import os
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -14,6 +15,9 @@ from amictl.errors import (
     UnsupportedError,
     UsageError,
 )
+from amictl.volumes.claims import claim
+from amictl.volumes.private_copies import private_copy
+from amictl.volumes.sources import opened_sources
 
 CONTENT = b"before" * 10_000
 
@@ -77,12 +81,19 @@ def test_closing_twice_is_closing_once(disk, freeze):
         assert frozen_disk.descriptor == -1
 
 
-def test_identity_is_what_fstat_says(disk, freeze):
-    status = disk.stat()
+def test_file_that_can_be_changed_without_a_trace_is_never_taken_for_unchanged(disk, freeze):
+    content_before, status = disk.read_bytes(), disk.stat()
+    change_through_memory(disk)
+    assert disk.read_bytes() != content_before
+    assert disk.stat().st_mtime_ns == status.st_mtime_ns
     with freeze(disk) as (frozen_disk,):
-        found = frozen_disk.identity
-    assert (found.device, found.inode, found.size_bytes) == (status.st_dev, status.st_ino, 60_000)
-    assert (found.mtime_ns, found.ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns)
+        assert frozen_disk.identity.inode == 0
+
+
+def change_through_memory(path: Path) -> None:
+    """Write to a page that was read through the same mapping before."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0] = (memory[0] + 1) % 256
 
 
 def test_write_right_after_freezing_changes_the_times(disk, freeze):
@@ -398,3 +409,11 @@ def test_no_descriptor_is_left_open(disk, tmpfs, freeze):
     with freeze(disk, staging=tmpfs, method="copy"):
         pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_source_whose_times_change_while_it_is_copied_has_changed(disk, tmpfs):
+    with opened_sources([disk]) as (source,):
+        held = claim(source)
+        os.utime(disk, (1, 1))
+        with pytest.raises(SourceChangedError, match="size or times"):
+            private_copy(source, held, tmpfs)

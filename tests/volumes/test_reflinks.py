@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from amictl.errors import SourceInUseError
+from amictl.errors import SourceChangedError, SourceInUseError
 
 pytestmark = [
     pytest.mark.needs_root,
@@ -89,6 +89,15 @@ def test_clone_is_made_beside_the_file_that_a_link_leads_to(disk, tmpfs, freeze)
     (tmpfs / "link").symlink_to(disk)
     with freeze(tmpfs / "link", staging=tmpfs) as (frozen_disk,):
         assert frozen_disk.freeze.method == "reflink"
+
+
+def test_identity_is_what_fstat_says(disk, freeze):
+    status = disk.stat()
+    with freeze(disk) as (frozen_disk,):
+        found = frozen_disk.identity
+    assert (found.device, found.inode) == (status.st_dev, status.st_ino)
+    assert found.size_bytes == len(CONTENT)
+    assert (found.mtime_ns, found.ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns)
 
 
 def test_identity_of_a_disk_at_rest_is_found_again(disk, freeze):
@@ -246,3 +255,15 @@ def test_disk_whose_file_system_is_mounted_is_cloned_with_no_reboot(xfs, tmp_pat
             assert b"written in the machine" in os.pread(frozen_disk.descriptor, 16 << 20, 0)
     finally:
         tool("umount", mount)
+
+
+def test_time_to_read_a_clone_counts_for_the_disk_that_is_read_after_it(
+    xfs, ext4, freeze, open_for_writing, await_broken
+):
+    leased = new_disk(ext4)
+    os.truncate(leased, 512)
+    with freeze(new_disk(xfs), leased) as (first, second):
+        open_for_writing(leased)
+        await_broken(second)
+        with pytest.raises(SourceChangedError):
+            first.require_held(1_000_000, 1000.0)

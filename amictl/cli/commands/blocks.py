@@ -23,7 +23,7 @@ def _paging(function: Callable[..., Any]) -> Callable[..., Any]:
             "--max-results",
             type=click.IntRange(100, 10000),
             metavar="N",
-            help="At most so many; all when not given.",
+            help="At most so many, from 100 to 10000; all when not given.",
         ),
         click.option(
             "--starting-block-index",

@@ -40,7 +40,8 @@ from amictl.errors import UsageError
     "--as-of",
     type=MomentType(),
     metavar="DATE",
-    help="With --volume-id: the newest snapshot that is not younger than this.",
+    help="With --volume-id: the newest snapshot that is not younger than this; a day alone is its"
+    " start, local time.",
 )
 @click.option(
     "--size",
@@ -49,9 +50,16 @@ from amictl.errors import UsageError
     metavar="GIB",
     help="Make the volume larger than the snapshot; what is added is zeros.",
 )
-@click.option("--force", is_flag=True, help="Overwrite an existing file or a block device.")
 @click.option(
-    "--in-place", is_flag=True, help="Rewrite only the parts of an existing target that differ."
+    "--force",
+    is_flag=True,
+    help="Replace an existing file, keeping its owner and mode, or overwrite a block device.",
+)
+@click.option(
+    "--in-place",
+    is_flag=True,
+    help="Rewrite only the parts of an existing target that differ; a file gets the length of the"
+    " snapshot. Until it is done, TARGET.amictl-incomplete stands beside the file.",
 )
 @dry_run()
 @refused(
