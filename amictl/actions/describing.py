@@ -70,23 +70,26 @@ def _image(store: Store, image_id: str) -> dict[str, Any]:
         if catalog.exists(store, image_id):
             core = catalog.read_image(store, image_id)
             return shapes.image_shape(
-                core, catalog.read_attributes(store, image_id), _sizes(store, core)
+                core, catalog.read_attributes(store, image_id), _snapshots_of(store, core)
             )
         seen = pending.seen(store, image_id)
         if seen is not None and isinstance(seen.work, PendingImage):
             return shapes.pending_image_shape(
-                seen.work, alive=seen.alive, sizes=_sizes(store, seen.work.image), died=pending.DIED
+                seen.work,
+                alive=seen.alive,
+                snapshots=_snapshots_of(store, seen.work.image),
+                died=pending.DIED,
             )
     raise ImageNotFoundError(
         f"The image id '[{image_id}]' does not exist", hint="amictl describe-images lists all"
     )
 
 
-def _sizes(store: Store, core: ImageCore) -> dict[str, int]:
-    """Exact bytes of the snapshots that an image maps, as far as they exist already."""
+def _snapshots_of(store: Store, core: ImageCore) -> shapes.Snapshots:
+    """The snapshots that an image maps, as far as they exist already."""
     ids = [mapping.snapshot_id for mapping in core.mappings if mapping.snapshot_id is not None]
     return {
-        snapshot_id: catalog.read_snapshot(store, snapshot_id).size_bytes
+        snapshot_id: catalog.read_snapshot(store, snapshot_id)
         for snapshot_id in ids
         if catalog.exists(store, snapshot_id)
     }

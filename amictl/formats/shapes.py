@@ -18,6 +18,12 @@ from amictl.model.source import Freeze
 
 GIB = 1024**3
 
+Snapshots = dict[str, SnapshotCore]
+"""Cores of snapshots by their ids."""
+
+_CONSISTENCIES = ("crash", "quiesced", "at-rest")
+"""The weakest first."""
+
 
 def size_gib(size_bytes: int) -> int:
     """A size in GiB, rounded up, as EC2 gives volumes."""
@@ -80,13 +86,13 @@ def pending_snapshot_shape(work: PendingSnapshot, *, alive: bool, died: str = ""
     return _without_absent(shape)
 
 
-def image_shape(core: ImageCore, attributes: Attributes, sizes: dict[str, int]) -> dict[str, Any]:
-    """A registered image, as DescribeImages gives it; `sizes` has the bytes of each snapshot."""
-    return _image(core, attributes.state, attributes.description, attributes.tags, None, sizes)
+def image_shape(core: ImageCore, attributes: Attributes, snapshots: Snapshots) -> dict[str, Any]:
+    """A registered image, as DescribeImages gives it, with what exists of its snapshots."""
+    return _image(core, attributes.state, attributes.description, attributes.tags, None, snapshots)
 
 
 def pending_image_shape(
-    work: PendingImage, *, alive: bool, sizes: dict[str, int], died: str
+    work: PendingImage, *, alive: bool, snapshots: Snapshots, died: str
 ) -> dict[str, Any]:
     """An image that is being made, or whose making failed; `died` as for snapshots."""
     pending = alive and work.reason is None
@@ -97,7 +103,7 @@ def pending_image_shape(
         work.description,
         work.tags,
         None if pending else work.reason or died,
-        sizes,
+        snapshots,
     )
 
 
@@ -107,7 +113,7 @@ def _image(
     description: str,
     tags: tuple[Tag, ...],
     reason: str | None,
-    sizes: dict[str, int],
+    snapshots: Snapshots,
 ) -> dict[str, Any]:
     return _without_absent(
         {
@@ -127,13 +133,14 @@ def _image(
             "RootDeviceName": core.root_device_name,
             "RootDeviceType": "ebs",
             "VirtualizationType": "hvm",
-            "BlockDeviceMappings": [mapping_shape(mapping, sizes) for mapping in core.mappings],
+            "BlockDeviceMappings": [mapping_shape(mapping, snapshots) for mapping in core.mappings],
             "Tags": _tags(tags),
+            "Amictl": _one_moment(snapshots),
         }
     )
 
 
-def mapping_shape(mapping: Mapping, sizes: dict[str, int]) -> dict[str, Any]:
+def mapping_shape(mapping: Mapping, snapshots: Snapshots) -> dict[str, Any]:
     """One block device mapping."""
     if mapping.virtual_name is not None:
         return {"DeviceName": mapping.device_name, "VirtualName": mapping.virtual_name}
@@ -147,9 +154,22 @@ def mapping_shape(mapping: Mapping, sizes: dict[str, int]) -> dict[str, Any]:
         "Encrypted": False,
     }
     shape: dict[str, Any] = {"DeviceName": mapping.device_name, "Ebs": _without_absent(ebs)}
-    if mapping.snapshot_id in sizes:
-        shape["Amictl"] = {"SizeBytes": sizes[mapping.snapshot_id]}
+    if mapping.snapshot_id in snapshots:
+        shape["Amictl"] = {"SizeBytes": snapshots[mapping.snapshot_id].size_bytes}
     return shape
+
+
+def _one_moment(snapshots: Snapshots) -> dict[str, str] | None:
+    """When the disks of an image were frozen, and how consistent they are with each other."""
+    freezes = [snapshot.freeze for snapshot in snapshots.values()]
+    if not freezes:
+        return None
+    weakest = min(freezes, key=lambda freeze: _CONSISTENCIES.index(freeze.consistency))
+    apart = next((freeze for freeze in freezes if not freeze.together), weakest)
+    return {
+        "Moment": min(freeze.moment for freeze in freezes),
+        "Consistency": _freeze(apart)["Consistency"],
+    }
 
 
 def _freeze(freeze: Freeze) -> dict[str, Any]:

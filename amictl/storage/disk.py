@@ -7,7 +7,6 @@ writes, syncs and names, and replays what a power cut would leave.
 import ctypes
 import fcntl
 import os
-import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -57,11 +56,23 @@ class Disk:
             view = view[written:]
             offset += written
 
-    def take_over(self, descriptor: int, status: os.stat_result) -> None:
-        """Give a file the owner and mode of the one that it replaces, as far as we may."""
-        with suppress(PermissionError):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    def set_owner(self, descriptor: int, user: int, group: int) -> None:
+        """Give a file to somebody. Raises PermissionError unless we are root or it is ours."""
+        os.fchown(descriptor, user, group)
+
+    def set_mode(self, descriptor: int, mode: int) -> None:
+        """Set the permissions of a file."""
+        os.fchmod(descriptor, mode)
+
+    def bypass_cache(self, descriptor: int, *, on: bool) -> None:
+        """Write to the medium itself from now on, or again through the cache.
+
+        Raises OSError where the file system cannot; so do writes then that are not aligned to
+        4096 bytes in the file and in memory.
+        """
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        wanted = flags | os.O_DIRECT if on else flags & ~os.O_DIRECT
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, wanted)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Set the length of a file; what is added reads as zeros."""

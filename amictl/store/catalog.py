@@ -149,7 +149,8 @@ def put_volume(store: Store, volume: VolumeRecord) -> None:
 def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
     """The newest completed snapshot of a volume, or None.
 
-    The volume's record says which; where that is gone, all snapshots are looked at.
+    The volume's record says which. Where it leads to none, because the one that it was written
+    for never came to exist, or is gone, all snapshots are looked at.
     """
     volume = read_volume(store, volume_id)
     if volume is None:

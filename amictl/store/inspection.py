@@ -14,6 +14,7 @@ from amictl.formats import pack as pack_format
 from amictl.formats import run as run_format
 from amictl.formats.current import PackRow
 from amictl.formats.frame import PLAIN_SIZE_MAX
+from amictl.formats.framing import refuse
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.records import DamagedFrame
 from amictl.store import layout
@@ -75,13 +76,22 @@ def _range(store: Store, name: str, offset: int, length: int) -> bytearray:
 
 
 def check_run(store: Store, run_id: bytes, length: int) -> None:
-    """Raises CorruptStoreError unless a run is, to the last byte, what was written."""
+    """Raises CorruptStoreError unless a run is, to the last byte, what was written.
+
+    It is read, not mapped: a bad sector is an error then, and not the end of the program.
+    """
     name = layout.run(run_id)
-    data = store.storage.map(name)
-    if len(data) != length:
-        raise CorruptStoreError(f"{name} has {len(data)} bytes, not {length}")
+    size = store.storage.size(name)
+    if size != length:
+        raise CorruptStoreError(f"{name} has {size} bytes, not {length}")
     try:
-        run_format.require_digest(data)
+        run = run_format.decode_header(_range(store, name, 0, min(size, run_format.HEADER_SIZE)))
+        refuse(run.size != size, "the run has a wrong length")
+        digest = blake3()
+        for start in range(0, run.digest, _PIECE):
+            digest.update(_range(store, name, start, min(_PIECE, run.digest - start)))
+        stored = _range(store, name, run.digest, run_format.DIGEST_SIZE)
+        refuse(digest.digest() != stored, "the run's digest is wrong")
     except CorruptStoreError as error:
         raise CorruptStoreError(f"{name}: {error.message}") from error
 

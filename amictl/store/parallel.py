@@ -13,6 +13,10 @@ Result = TypeVar("Result")
 Own = TypeVar("Own")
 
 
+WAITING_COUNT = 2
+"""Threads beyond the processors, because some wait for the disk."""
+
+
 def worker_count() -> int:
     """Threads that pay: one for each processor that we may use."""
     return max(1, len(os.sched_getaffinity(0)))
@@ -50,7 +54,7 @@ def _results(
     work: Callable[[Item], Result], items: Iterable[Item]
 ) -> Generator[Result, None, None]:
     waiting: deque[Future[Result]] = deque()
-    workers = worker_count()
+    workers = worker_count() + WAITING_COUNT
     with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:
         try:
             for item in items:

@@ -4,6 +4,7 @@ A frame says itself which chunks it holds, so the index is asked once for each f
 chunk: neighbours in the volume were stored as neighbours.
 """
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -54,7 +55,8 @@ class SegmentReader:
             _Kept(nowhere, (), [], memoryview(bytearray(PLAIN_SIZE_MAX)))
             for _ in range(_FRAMES_KEPT)
         ]
-        self.buffer = memoryview(bytearray(SEGMENT_SIZE))
+        # Aligned to pages, so that it can be written to a disk without passing the cache.
+        self.buffer = memoryview(mmap.mmap(-1, SEGMENT_SIZE))
 
     def read(self, leaf: Leaf) -> list[Fault]:
         """Decode a leaf's chunks into `buffer`, at their places in the segment.

@@ -34,7 +34,8 @@ def leaves(
     span = FANOUT**block_map.height
     end = span if stop is None else stop
     if block_map.root is not None and start < span and end > 0:
-        yield from _leaves_below(store, block_map, block_map.root, block_map.height, 0, start, end)
+        wanted = range(start, end)
+        yield from _leaves_below(store, block_map, block_map.root, block_map.height, 0, wanted)
 
 
 def with_others(
@@ -97,7 +98,7 @@ def read_leaf_at(store: Store, block_map: Map, index: int, name: Name) -> Leaf:
 
 
 def _leaves_below(
-    store: Store, block_map: Map, name: Name, level: int, first: int, start: int, stop: int
+    store: Store, block_map: Map, name: Name, level: int, first: int, wanted: range
 ) -> Iterator[tuple[int, Name]]:
     if level == 0:
         yield first, name
@@ -105,8 +106,8 @@ def _leaves_below(
     span = FANOUT ** (level - 1)
     for slot, child in enumerate(_children(store, block_map, name, level, first)):
         at = first + slot * span
-        if child is not None and at < stop and at + span > start:
-            yield from _leaves_below(store, block_map, child, level - 1, at, start, stop)
+        if child is not None and at < wanted.stop and at + span > wanted.start:
+            yield from _leaves_below(store, block_map, child, level - 1, at, wanted)
 
 
 def _children(

@@ -4,10 +4,12 @@ A new file has no name until it is complete. What is rewritten in place is marke
 durably, before the first write, and the mark is removed after the last sync.
 """
 
+import errno
 import fcntl
 import os
 import secrets
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from amictl.errors import ConflictError, SourceInUseError, StorageError, UsageEr
 from amictl.storage.disk import Disk, as_storage_error, read_exactly
 from amictl.volumes.image_locks import written_by_a_machine
 
+_PAGE_SIZE = 4096
 MARK_SUFFIX = ".amictl-incomplete"
 _F_SETLEASE = 1024
 
@@ -33,26 +36,63 @@ class NewFile:
         self._replace = replace
         require_free(path, overwrite=replace)
         self._descriptor, self._temporary = -1, None
+        # The kernel lets one thread at a time write to a file, and the others spin meanwhile.
+        self._writing = threading.Lock()
+        self._bypasses = False
         try:
             replaced = _closed_elsewhere(self._path) if self._path.exists() else None
             self._descriptor, self._temporary = self._open()
             if replaced is not None:
-                disk.take_over(self._descriptor, replaced)
+                with suppress(PermissionError):
+                    disk.set_owner(self._descriptor, replaced.st_uid, replaced.st_gid)
+                disk.set_mode(self._descriptor, stat.S_IMODE(replaced.st_mode))
             disk.truncate(self._descriptor, size_bytes)
+            self._bypass()
         except OSError as error:
             self.discard()
             raise as_storage_error(error, "create", path) from error
 
     def write(self, offset: int, data: memoryview) -> None:
-        """Write bytes; from any thread. Raises StorageError."""
+        """Write bytes; from any thread. Raises StorageError.
+
+        All of it must be on the medium before the file has its name, so whole pages go there
+        directly: a copy in the cache would only cost time.
+        """
+        aligned = offset % _PAGE_SIZE == 0 and len(data) % _PAGE_SIZE == 0
         try:
-            self._disk.write_at(self._descriptor, data, offset)
+            with self._writing:
+                if self._bypasses and not (aligned and self._write_directly(offset, data)):
+                    self._disk.bypass_cache(self._descriptor, on=False)
+                    self._disk.write_at(self._descriptor, data, offset)
+                    self._bypass()
+                elif not self._bypasses:
+                    self._disk.write_at(self._descriptor, data, offset)
         except OSError as error:
             raise as_storage_error(error, "write", self._path) from error
 
     def begin_write_back(self, offset: int, length: int) -> None:
         """Let the system start writing what is there, so that the sync at the end is short."""
-        self._disk.begin_write_back(self._descriptor, offset, length)
+        if not self._bypasses:
+            self._disk.begin_write_back(self._descriptor, offset, length)
+
+    def _bypass(self) -> None:
+        """Write past the cache from now on, where that can be done."""
+        try:
+            self._disk.bypass_cache(self._descriptor, on=True)
+        except OSError:
+            self._bypasses = False
+        else:
+            self._bypasses = True
+
+    def _write_directly(self, offset: int, data: memoryview) -> bool:
+        """Returns whether it could be done: data may lie badly in memory, or a write be short."""
+        try:
+            self._disk.write_at(self._descriptor, data, offset)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        return True
 
     def commit(self) -> None:
         """Give the file its name. When this returns, it survives a power cut."""

@@ -1,5 +1,6 @@
 """Images: their disks, their mappings, their names, and how they are described."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -356,3 +357,22 @@ def test_an_image_whose_work_fails_says_why(workshop: Workshop) -> None:
     assert (image["State"], snapshot["State"]) == ("failed", "error")
     assert "CURRENT" in image["StateReason"]["Message"]
     assert "CURRENT" in snapshot["StateMessage"]
+
+
+def test_an_image_says_when_its_disks_were_frozen_and_how(workshop: Workshop) -> None:
+    image_id = workshop.image("web", workshop.file("a", b"a" * 5000), workshop.file("b", b"b"))
+    with workshop.open() as store:
+        (image,) = describe_images(store, (image_id,))["Images"]
+        moments = [core["StartTime"] for core in describe_snapshots(store)["Snapshots"]]
+    assert image["Amictl"] == {"Moment": min(moments), "Consistency": "at-rest"}
+
+
+def test_disks_that_were_not_held_together_are_said_to_be_apart(workshop: Workshop) -> None:
+    image_id = workshop.image("web", workshop.file("a", b"a" * 5000))
+    with workshop.open() as store:
+        (snapshot,) = describe_snapshots(store)["Snapshots"]
+        core = workshop.core(snapshot["SnapshotId"])
+        live = replace(core.freeze, consistency="crash", together=False)
+        workshop.put_core(replace(core, freeze=live))
+        (image,) = describe_images(store, (image_id,))["Images"]
+    assert image["Amictl"]["Consistency"] == "crash, per disk"

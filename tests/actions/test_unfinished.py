@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -11,11 +10,6 @@ from amictl.errors import ConflictError, DryRunError, SourceInUseError
 from amictl.store import layout
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.workshop import SEGMENT, Workshop, same
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path)
 
 
 def test_an_unfinished_restore_is_not_taken_for_a_disk(workshop: Workshop) -> None:

@@ -42,6 +42,8 @@ DISK_CALLS = {
     "name_unnamed": "link",
     "write_at": "write",
     "truncate": "truncate",
+    "set_owner": "mode",
+    "set_mode": "mode",
     "zero": "zero",
     "sync": "sync",
     "sync_directory": "sync",
