@@ -268,7 +268,7 @@ def test_an_image_has_the_shape_of_ec2(workshop: Workshop) -> None:
     shape = described(workshop, image_id)
     owner = shape["OwnerId"]
     assert len(owner) == 12
-    del shape["CreationDate"], shape["BlockDeviceMappings"]
+    del shape["CreationDate"], shape["BlockDeviceMappings"], shape["Amictl"]
     assert shape == {
         "ImageId": image_id,
         "ImageLocation": f"{owner}/web",
