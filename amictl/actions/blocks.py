@@ -9,9 +9,9 @@ from typing import Any
 from blake3 import blake3
 
 from amictl.errors import CorruptStoreError, NotFoundError, UsageError
-from amictl.formats.shapes import size_gib
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name
 from amictl.model.ids import require_id
+from amictl.model.images import size_gib
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog
 from amictl.store.reading import SegmentReader, data_ranges

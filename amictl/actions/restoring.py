@@ -16,9 +16,9 @@ from amictl.errors import (
     UsageError,
     VolumeNotFoundError,
 )
-from amictl.formats.shapes import GIB, size_gib
 from amictl.model.blockmap import SEGMENT_SIZE, Name, segment_length
 from amictl.model.ids import require_id
+from amictl.model.images import GIB, size_gib
 from amictl.model.records import SnapshotCore, VolumeRecord
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import parse_timestamp, timestamp

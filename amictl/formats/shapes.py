@@ -5,6 +5,7 @@ Absent fields are left out, as EC2 does. What EC2 has no field for stands in the
 
 from typing import Any
 
+from amictl.model.images import size_gib
 from amictl.model.records import (
     Attributes,
     ImageCore,
@@ -16,18 +17,11 @@ from amictl.model.records import (
 )
 from amictl.model.source import Freeze
 
-GIB = 1024**3
-
 Snapshots = dict[str, SnapshotCore]
 """Cores of snapshots by their ids."""
 
 _CONSISTENCIES = ("crash", "quiesced", "at-rest")
 """The weakest first."""
-
-
-def size_gib(size_bytes: int) -> int:
-    """A size in GiB, rounded up, as EC2 gives volumes."""
-    return -(-size_bytes // GIB)
 
 
 def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]:

@@ -34,6 +34,12 @@ class Leaf:
         """Bytes of the volume that this leaf describes."""
         return sum(self.lengths)
 
+    @property
+    def zero_length(self) -> int:
+        """Bytes of them that are in runs of zeros."""
+        pieces = zip(self.lengths, self.names, strict=True)
+        return sum(length for length, name in pieces if name is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Interior:

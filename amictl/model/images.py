@@ -103,7 +103,7 @@ def image_core(
         raise UsageError(f"boot mode {request.boot_mode} is not one of {', '.join(BOOT_MODES)}")
     root = next(iter(volumes))
     mappings = {
-        device: Mapping(device, snapshot_id, _gib(size), delete_on_termination=device == root)
+        device: Mapping(device, snapshot_id, size_gib(size), delete_on_termination=device == root)
         for device, (snapshot_id, size) in volumes.items()
     }
     seen: set[str] = set()
@@ -177,7 +177,7 @@ def _ebs_mapping(
     snapshot_id = disk.snapshot_id if disk else ebs.get("SnapshotId")
     size = disk.volume_size if disk else ebs.get("VolumeSize")
     if disk is None and snapshot_id is not None:
-        least = _gib(snapshot_size(snapshot_id))
+        least = size_gib(snapshot_size(snapshot_id))
         size = size if size is not None else least
         if size < least:
             raise BlockDeviceMappingError(
@@ -203,5 +203,6 @@ def _ebs_mapping(
     )
 
 
-def _gib(size_bytes: int) -> int:
+def size_gib(size_bytes: int) -> int:
+    """A size in GiB, rounded up, as EC2 gives volumes."""
     return -(-size_bytes // GIB)

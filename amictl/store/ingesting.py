@@ -162,11 +162,7 @@ class Ingest:
         if parent_leaf is not None:
             leaf = self._reusable(parent_leaf, mark, length)
             if leaf is not None:
-                zero = sum(
-                    size
-                    for size, name in zip(leaf.lengths, leaf.names, strict=True)
-                    if name is None
-                )
+                zero = leaf.zero_length
                 return _Segment(index, parent_leaf, 0, length - zero, zero)
         if worker.storer is None:
             # Imported here: numpy takes longer to load than an unchanged volume takes to check.
@@ -174,9 +170,7 @@ class Ingest:
 
             worker.storer = SegmentStorer(self._writer, self._lineage.cut.average)
         leaf, new = worker.storer.store(data, mark)
-        zero = sum(
-            size for size, name in zip(leaf.lengths, leaf.names, strict=True) if name is None
-        )
+        zero = leaf.zero_length
         return _Segment(index, self._writer.add_node(leaf), new, length - zero - new, zero)
 
     def _reusable(self, name: Name, mark: bytes, length: int) -> Leaf | None:
