@@ -1,5 +1,6 @@
 """CreateVolume: a snapshot becomes a disk again, byte for byte."""
 
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from amictl.model.surroundings import Surroundings
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.progress import Step
 from amictl.store import catalog
-from amictl.store.parallel import PerThread, in_order
+from amictl.store.parallel import PerThread, in_processes, worker_count
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -33,6 +34,8 @@ from amictl.volumes.extents import all_segments, data_segments
 from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
 
 RANGES_SHOWN = 10
+_WORTH_PROCESSES = 64 * 1024 * 1024
+"""Bytes of data from which on a process for each processor pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ class _Restore:
         self._map = map_of(core)
         self._key = bytes.fromhex(core.fingerprint_key)
         self._surroundings = surroundings
+        self._processes = worker_count() if core.data_bytes >= _WORTH_PROCESSES else 1
         self._readers = PerThread(lambda: SegmentReader(store))
         self._buffers = PerThread(lambda: memoryview(bytearray(SEGMENT_SIZE)))
 
@@ -176,14 +180,15 @@ class _Restore:
             for start, stop in data_ranges(leaf):
                 file.write(offset + start, reader.buffer[start:stop])
                 written += stop - start
-            file.begin_write_back(offset, SEGMENT_SIZE)
             damaged = [
                 (offset + fault.start, offset + fault.stop, fault.reason) for fault in faults
             ]
             return _Done(offset + leaf.plain_length, written, damaged)
 
         try:
-            with in_order(write, leaves(self._store, self._map)) as segments:
+            with in_processes(
+                write, lambda: leaves(self._store, self._map), self._processes
+            ) as segments:
                 written = self._collect(segments)
             file.commit()
         except BaseException:
@@ -199,10 +204,16 @@ class _Restore:
             target.begin(size_bytes, self._core.snapshot_id)
             # What lies beyond the snapshot, in a target that is to be larger, reads as zeros too.
             end = min(before, size_bytes) if not target.is_device else size_bytes
-            own = all_segments(end) if target.is_device else data_segments(target.descriptor, end)
-            items = with_others(leaves(self._store, self._map), own)
-            with in_order(
-                lambda item: self._rewrite_segment(target, item, size_bytes), items
+            # A list, because it changes while it is written, and all processes must see the same.
+            own = (
+                all_segments(end)
+                if target.is_device
+                else array("Q", data_segments(target.descriptor, end))
+            )
+            with in_processes(
+                lambda item: self._rewrite_segment(target, item, size_bytes),
+                lambda: with_others(leaves(self._store, self._map), own),
+                self._processes,
             ) as segments:
                 written = self._collect(segments)
             target.finish()

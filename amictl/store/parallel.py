@@ -1,12 +1,20 @@
-"""Work on segments in threads, results in order, with a bounded number in flight."""
+"""Work on segments in threads or processes, results in order, with a bounded number in flight."""
 
 import os
+import pickle
+import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, islice
+from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
+
+from amictl.errors import AmictlError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,12 +46,14 @@ class PerThread(Generic[Own]):
 
 
 @contextmanager
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Iterator[Result]]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+) -> Iterator[Iterator[Result]]:
     """The result for each item, in order.
 
     The first error ends it; nothing runs any more when the block is left.
     """
-    results = _results(work, items)
+    results = _results(work, items, threads or worker_count() + WAITING_COUNT)
     try:
         yield results
     finally:
@@ -51,17 +61,128 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
 
 
 def _results(
-    work: Callable[[Item], Result], items: Iterable[Item]
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Generator[Result, None, None]:
     waiting: deque[Future[Result]] = deque()
-    workers = worker_count() + WAITING_COUNT
-    with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="segment") as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * workers:
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def in_processes(
+    work: Callable[[Item], Result], items: Callable[[], Iterable[Item]], processes: int
+) -> Iterator[Iterator[Result]]:
+    """The same with processes, for work that holds the interpreter's lock too often for threads.
+
+    Each process goes through `items()` itself and takes its share. Results and errors must be
+    picklable; what work changes in memory stays in its process. A process that is gone is an
+    AmictlError, and if this one is killed the others end with their next result.
+    """
+    if processes == 1:
+        with in_order(work, items()) as results:
+            yield results
+        return
+    children: list[_Child] = []
+    try:
+        for own in range(processes):
+            share = partial(_share, items, own, processes)
+            children.append(_fork(share, work, children))
+        yield _gathered(children)
+    finally:
+        for child in children:
+            child.end()
+
+
+def _share(items: Callable[[], Iterable[Item]], own: int, processes: int) -> Iterator[Item]:
+    return islice(items(), own, None, processes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    process: int
+    results: BinaryIO
+
+    def end(self) -> None:
+        """Nothing of it is needed any more."""
+        self.results.close()
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: BaseException
+
+
+class _End:
+    """After the last result."""
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_THREADS_EACH = 3
+"""In each process: one computes while the others wait for the disk."""
+
+
+def _fork(
+    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], before: list[_Child]
+) -> _Child:
+    ours, theirs = os.pipe()
+    # A signal between here and there would run our clean-up in the child too.
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        process = os.fork()
+        if process == 0:
+            os.close(ours)
+            for child in before:
+                os.close(child.results.fileno())
+            _serve(share, work, theirs, masked)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+    os.close(theirs)
+    return _Child(process, os.fdopen(ours, "rb"))
+
+
+def _serve(
+    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], pipe: int, masked: Any
+) -> NoReturn:
+    """The life of a child. Who started it is told to stop, and stops it."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        with os.fdopen(pipe, "wb") as out:
+            try:
+                with in_order(work, share(), threads=_THREADS_EACH) as results:
+                    for result in results:
+                        pickle.dump(result, out)
+                        out.flush()
+                pickle.dump(_End(), out)
+            except Exception as error:  # noqa: BLE001  (raised again where it is waited for)
+                error.add_note(traceback.format_exc())
+                pickle.dump(_Failure(error), out)
+    finally:
+        os._exit(0)
+
+
+def _gathered(children: list[_Child]) -> Iterator[Any]:
+    for turn in count():
+        try:
+            result = pickle.load(children[turn % len(children)].results)
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise AmictlError(
+                "a process that did a part of the work is gone",
+                hint="the kernel log says so if memory was short",
+            ) from error
+        if isinstance(result, _End):
+            return
+        if isinstance(result, _Failure):
+            raise result.error
+        yield result

@@ -36,9 +36,9 @@ class NewFile:
         self._replace = replace
         require_free(path, overwrite=replace)
         self._descriptor, self._temporary = -1, None
-        # The kernel lets one thread at a time write to a file, and the others spin meanwhile.
+        self._direct = -1
+        # One thread at a time may write through the cache, and the kernel lets the others spin.
         self._writing = threading.Lock()
-        self._bypasses = False
         try:
             replaced = _closed_elsewhere(self._path) if self._path.exists() else None
             self._descriptor, self._temporary = self._open()
@@ -47,47 +47,32 @@ class NewFile:
                     disk.set_owner(self._descriptor, replaced.st_uid, replaced.st_gid)
                 disk.set_mode(self._descriptor, stat.S_IMODE(replaced.st_mode))
             disk.truncate(self._descriptor, size_bytes)
-            self._bypass()
+            with suppress(OSError):
+                self._direct = disk.open_direct(self._descriptor)
         except OSError as error:
             self.discard()
             raise as_storage_error(error, "create", path) from error
 
     def write(self, offset: int, data: memoryview) -> None:
-        """Write bytes; from any thread. Raises StorageError.
+        """Write bytes; from any thread or process. Raises StorageError.
 
         All of it must be on the medium before the file has its name, so whole pages go there
         directly: a copy in the cache would only cost time.
         """
-        aligned = offset % _PAGE_SIZE == 0 and len(data) % _PAGE_SIZE == 0
         try:
-            with self._writing:
-                if self._bypasses and not (aligned and self._write_directly(offset, data)):
-                    self._disk.bypass_cache(self._descriptor, on=False)
+            if not self._write_directly(offset, data):
+                with self._writing:
                     self._disk.write_at(self._descriptor, data, offset)
-                    self._bypass()
-                elif not self._bypasses:
-                    self._disk.write_at(self._descriptor, data, offset)
+                self._disk.begin_write_back(self._descriptor, offset, len(data))
         except OSError as error:
             raise as_storage_error(error, "write", self._path) from error
 
-    def begin_write_back(self, offset: int, length: int) -> None:
-        """Let the system start writing what is there, so that the sync at the end is short."""
-        if not self._bypasses:
-            self._disk.begin_write_back(self._descriptor, offset, length)
-
-    def _bypass(self) -> None:
-        """Write past the cache from now on, where that can be done."""
-        try:
-            self._disk.bypass_cache(self._descriptor, on=True)
-        except OSError:
-            self._bypasses = False
-        else:
-            self._bypasses = True
-
     def _write_directly(self, offset: int, data: memoryview) -> bool:
-        """Returns whether it could be done: data may lie badly in memory, or a write be short."""
+        """Returns whether it could be done: data may lie badly in the file or in memory."""
+        if self._direct < 0 or offset % _PAGE_SIZE or len(data) % _PAGE_SIZE:
+            return False
         try:
-            self._disk.write_at(self._descriptor, data, offset)
+            self._disk.write_at(self._direct, data, offset)
         except OSError as error:
             if error.errno == errno.EINVAL:
                 return False
@@ -151,6 +136,9 @@ class NewFile:
         return self._path.with_name(f".{self._path.name[:200]}.{secrets.token_hex(4)}")
 
     def _close(self) -> None:
+        if self._direct >= 0:
+            direct, self._direct = self._direct, -1
+            self._disk.close(direct)
         descriptor, self._descriptor = self._descriptor, -1
         self._disk.close(descriptor)
 
