@@ -41,7 +41,8 @@ def describe_store(store: Store) -> dict[str, Any]:
     Raises CorruptStoreError where a map cannot be read.
     """
     cores = [
-        catalog.read_snapshot(store, snapshot_id) for snapshot_id in catalog.snapshot_ids(store)
+        catalog.read_snapshot_core(store, snapshot_id)
+        for snapshot_id in catalog.snapshot_ids(store)
     ]
     owners = _Owners()
     unique: dict[Name, int] = {}

@@ -23,7 +23,7 @@ from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.storage.disk import as_storage_error
-from amictl.store import catalog
+from amictl.store import catalog, events
 from amictl.store.ingesting import Volume
 from amictl.store.pending import DIED, PendingFile
 from amictl.store.recording import SnapshotPlan, complete_snapshot, record_snapshot
@@ -102,11 +102,12 @@ def create_snapshot(
             on_secured(shapes.pending_snapshot_shape(work, alive=True))
 
         with (
-            _pending_files(store, [plan], None) as files,
+            _pending_files(store, [plan], None, surroundings) as files,
             Writer(store, surroundings.random_bytes) as writer,
         ):
             (core,) = _read_disks([disk], [plan], files, writer, surroundings, secured)
             attributes = complete_snapshot(store, core, work, surroundings)
+            events.record(store, surroundings, "CreateSnapshot", (snapshot_id,), "completed")
             return shapes.snapshot_shape(core, attributes)
 
 
@@ -144,7 +145,7 @@ def create_image(
             on_secured({"ImageId": image_id})
 
         with (
-            _pending_files(store, plans, image) as files,
+            _pending_files(store, plans, image, surroundings) as files,
             Writer(store, surroundings.random_bytes) as writer,
         ):
             _reserve_name(store, core)
@@ -153,6 +154,8 @@ def create_image(
                 complete_snapshot(store, snapshot, plan.work, surroundings)
             attributes = Attributes(image_id, 0, "available", request.description, image.tags)
             catalog.put_image(store, core, attributes)
+            ids = (image_id, *(plan.work.snapshot_id for plan in plans))
+            events.record(store, surroundings, "CreateImage", ids, "available")
             return {"ImageId": image_id}
 
 
@@ -250,7 +253,10 @@ def _reading(disk: FrozenDisk) -> Iterator[None]:
 
 @contextmanager
 def _pending_files(
-    store: Store, plans: Sequence[SnapshotPlan], image: PendingImage | None
+    store: Store,
+    plans: Sequence[SnapshotPlan],
+    image: PendingImage | None,
+    surroundings: Surroundings,
 ) -> Iterator[list[PendingFile]]:
     """The pending files of the snapshots, and of the image if there is one, for the time of
     the work.
@@ -271,6 +277,8 @@ def _pending_files(
         reason = error.message if isinstance(error, AmictlError) else DIED
         for file, work in zip(files, works, strict=False):
             file.fail(replace(work, reason=reason))
+        operation, outcome = ("CreateImage", "failed") if image else ("CreateSnapshot", "error")
+        events.record(store, surroundings, operation, tuple(reversed(ids)), outcome)
         raise
     for file in files:
         file.remove()

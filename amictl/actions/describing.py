@@ -39,7 +39,8 @@ def _images(store: Store, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
     open_work = [
         image_id for image_id, _ in pending.all_seen(store, "ami-") if image_id not in set(done)
     ]
-    return [_image_or_damage(store, image_id) for image_id in (*done, *open_work)]
+    live = (image_id for image_id in done if catalog.exists(store, image_id))
+    return [_image_or_damage(store, image_id) for image_id in (*live, *open_work)]
 
 
 def _image_or_damage(store: Store, image_id: str) -> dict[str, Any]:
@@ -107,7 +108,8 @@ def _snapshots(store: Store, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
         for snapshot_id, _ in pending.all_seen(store, "snap-")
         if snapshot_id not in set(done)
     ]
-    return [_snapshot_or_damage(store, snapshot_id) for snapshot_id in (*done, *open_work)]
+    live = (snapshot_id for snapshot_id in done if catalog.exists(store, snapshot_id))
+    return [_snapshot_or_damage(store, snapshot_id) for snapshot_id in (*live, *open_work)]
 
 
 def _snapshot(store: Store, snapshot_id: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from amictl.model.records import SnapshotCore, VolumeRecord
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.progress import Step
-from amictl.store import catalog
+from amictl.store import catalog, events
 from amictl.store.parallel import PerThread, in_processes, worker_count
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
@@ -95,6 +95,7 @@ def create_volume(
         catalog.put_volume(
             store, VolumeRecord(volume_id, path_text(request.target), core.snapshot_id)
         )
+    events.record(store, surroundings, "CreateVolume", (volume_id, core.snapshot_id), "available")
     return {
         "VolumeId": volume_id,
         "State": "available",
@@ -126,7 +127,9 @@ def _choose(store: Store, request: CreateVolumeRequest) -> SnapshotCore:
     volume_id = require_id("vol", request.volume_id)
     limit = request.as_of or datetime.max.replace(tzinfo=UTC)
     cores = [
-        catalog.read_snapshot(store, snapshot_id) for snapshot_id in catalog.snapshot_ids(store)
+        catalog.read_snapshot_core(store, snapshot_id)
+        for snapshot_id in catalog.snapshot_ids(store)
+        if catalog.exists(store, snapshot_id)
     ]
     own = [
         core

@@ -17,11 +17,14 @@ from amictl.model.records import (
     CheckLog,
     DamageList,
     Epoch,
+    Event,
+    EventLog,
     ImageCore,
     ImageName,
     PendingImage,
     PendingSnapshot,
     PendingState,
+    RetentionRules,
     SnapshotCore,
     StoreConfig,
     VolumeRecord,
@@ -49,6 +52,9 @@ _FORMATS: dict[type, str] = {
     DamageList: "amictl-damage",
     CheckLog: "amictl-checks",
     Epoch: "amictl-epoch",
+    Event: "amictl-event",
+    EventLog: "amictl-events",
+    RetentionRules: "amictl-retention-rules",
 }
 
 

@@ -4,7 +4,7 @@ A core never changes once it exists; attributes do. Field names are those of the
 snake case. `further` holds what later programs add, by key; who does not know a key keeps it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -141,7 +141,10 @@ class ImageCore:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What may change about a snapshot or an image; `tags` are sorted by key."""
+    """What may change about a snapshot, an image or a volume; `tags` are sorted by key.
+
+    What only some have is in `further`, under the keys of `amictl.model.facts`.
+    """
 
     id: str
     generation: Count
@@ -149,6 +152,16 @@ class Attributes:
     description: str
     tags: tuple[Tag, ...]
     further: tuple[Tag, ...] = ()
+
+    def fact(self, key: str) -> str | None:
+        """What `further` has under a key."""
+        return next((tag.value for tag in self.further if tag.key == key), None)
+
+    def with_facts(self, facts: dict[str, str | None]) -> "Attributes":
+        """The same with these facts; None removes one."""
+        pairs = {tag.key: tag.value for tag in self.further} | facts
+        kept = {key: value for key, value in pairs.items() if value is not None}
+        return replace(self, further=tags_from(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +215,53 @@ class VolumeRecord:
     volume_id: VolumeId
     path: str
     snapshot_id: SnapshotId
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state: when, by which operation, to what, and what became of it.
+
+    `event_id` is random, so that an event that is kept twice counts once.
+    """
+
+    event_id: Hex32
+    time: str
+    operation: str
+    ids: tuple[str, ...]
+    outcome: str
+    further: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """Many events in one object, in the order of their times."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """How long a deleted image or snapshot stays in the recycle bin; a period in days.
+
+    With `tags` it is for what has one of them; without, for everything that has none of `excluded`.
+    `own_tags` are those of the rule itself.
+    """
+
+    identifier: str
+    resource_type: str
+    retention_days: Count
+    description: str
+    tags: tuple[Tag, ...]
+    excluded: tuple[Tag, ...]
+    own_tags: tuple[Tag, ...] = ()
+    further: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRules:
+    """All retention rules of a region."""
+
+    rules: tuple[RetentionRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """Snapshots, images, volumes and names: their records, and in which order they are written."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from amictl.errors import (
@@ -13,31 +16,76 @@ from amictl.errors import (
 )
 from amictl.formats import records as record_format
 from amictl.model.ids import is_id
-from amictl.model.records import Attributes, ImageCore, ImageName, SnapshotCore, VolumeRecord
+from amictl.model.records import (
+    Attributes,
+    ImageCore,
+    ImageName,
+    PendingImage,
+    SnapshotCore,
+    VolumeRecord,
+)
 from amictl.store import layout, pending
 from amictl.store.store import Store
 
 Core = TypeVar("Core", SnapshotCore, ImageCore)
 
+IN_BIN = "recoverable"
+"""The state of what is in the recycle bin, which no command sees but those of the bin."""
+
 
 def read_snapshot(store: Store, snapshot_id: str) -> SnapshotCore:
-    """Raises SnapshotNotFoundError if no completed snapshot has this id."""
-    try:
-        core = _read_core(store, snapshot_id, SnapshotCore)
-    except ObjectMissingError as error:
-        raise SnapshotNotFoundError(f"The snapshot '{snapshot_id}' does not exist.") from error
-    _require_own_id(core.snapshot_id, snapshot_id)
+    """Raises SnapshotNotFoundError if no completed snapshot has this id, or it is in the bin."""
+    core = read_snapshot_core(store, snapshot_id)
+    if _is_in_bin(store, snapshot_id):
+        raise _no_snapshot(snapshot_id)
     return core
 
 
 def read_image(store: Store, image_id: str) -> ImageCore:
-    """Raises ImageNotFoundError if no registered image has this id."""
+    """Raises ImageNotFoundError if no registered image has this id, or it is in the bin."""
+    core = read_image_core(store, image_id)
+    if _is_in_bin(store, image_id):
+        raise _no_image(image_id)
+    return core
+
+
+def read_snapshot_core(store: Store, snapshot_id: str) -> SnapshotCore:
+    """The same, also of a snapshot in the recycle bin."""
+    try:
+        core = _read_core(store, snapshot_id, SnapshotCore)
+    except ObjectMissingError as error:
+        raise _no_snapshot(snapshot_id) from error
+    _require_own_id(core.snapshot_id, snapshot_id)
+    return core
+
+
+def read_image_core(store: Store, image_id: str) -> ImageCore:
+    """The same, also of an image in the recycle bin."""
     try:
         core = _read_core(store, image_id, ImageCore)
     except ObjectMissingError as error:
-        raise ImageNotFoundError(f"The image id '[{image_id}]' does not exist") from error
+        raise _no_image(image_id) from error
     _require_own_id(core.image_id, image_id)
     return core
+
+
+def _no_snapshot(snapshot_id: str) -> SnapshotNotFoundError:
+    return SnapshotNotFoundError(f"The snapshot '{snapshot_id}' does not exist.")
+
+
+def _no_image(image_id: str) -> ImageNotFoundError:
+    return ImageNotFoundError(f"The image id '[{image_id}]' does not exist")
+
+
+def _is_in_bin(store: Store, record_id: str) -> bool:
+    """Whether a record is in the recycle bin.
+
+    One whose attributes are damaged is not: the data it leads to must still be had.
+    """
+    try:
+        return read_attributes(store, record_id).state == IN_BIN
+    except CorruptStoreError:
+        return False
 
 
 def read_attributes(store: Store, record_id: str) -> Attributes:
@@ -50,12 +98,12 @@ def read_attributes(store: Store, record_id: str) -> Attributes:
 
 
 def snapshot_ids(store: Store) -> list[str]:
-    """Ids of all completed snapshots, in order."""
+    """Ids of all completed snapshots, those in the recycle bin included, in order."""
     return sorted(_ids(store, "snapshots", "snap"))
 
 
 def image_ids(store: Store) -> list[str]:
-    """Ids of all registered images, in order."""
+    """Ids of all registered images, those in the recycle bin included, in order."""
     return sorted(_ids(store, "images", "ami"))
 
 
@@ -68,17 +116,85 @@ def put_snapshot(store: Store, core: SnapshotCore, attributes: Attributes) -> No
 
 
 def put_image(store: Store, core: ImageCore, attributes: Attributes) -> None:
-    """Register an image: attributes, then the core that makes it exist. Durable when it returns."""
-    _put(store, core.image_id, core, attributes)
+    """Register an image: attributes, then the core that makes it exist. Durable when it returns.
+
+    Raises SnapshotNotFoundError if a snapshot that it maps is gone.
+    """
+    with exclusively(store):
+        for mapping in core.mappings:
+            if mapping.snapshot_id is not None:
+                read_snapshot(store, mapping.snapshot_id)
+        _put(store, core.image_id, core, attributes)
+
+
+def change_attributes(
+    store: Store, record_id: str, change: Callable[[Attributes], Attributes]
+) -> Attributes:
+    """Replace the attributes of a record by what `change` makes of them; durable when it returns.
+
+    `change` is called again if somebody else was faster, so that nobody's change is lost; it may
+    raise. Raises NotFoundError if the record is gone.
+    """
+    place = layout.attributes(record_id)
+    while True:
+        try:
+            data = store.storage.read(place)
+        except ObjectMissingError:
+            _require_core(store, record_id)
+            raise
+        before = record_format.decode(data, Attributes, place)
+        after = change(before)
+        if after == before:
+            return before
+        after = replace(after, generation=before.generation + 1)
+        if store.storage.replace_if_unchanged(place, record_format.encode(after), data):
+            return after
+
+
+def remove(store: Store, record_id: str) -> None:
+    """Make a snapshot or an image not exist. Durable when it returns.
+
+    Whoever removes a snapshot holds the catalogue (`exclusively`) and has asked for `users_of`.
+    """
+    store.storage.delete(layout.core(record_id))
+    store.storage.delete(layout.attributes(record_id))
+
+
+def users_of(store: Store, snapshot_id: str) -> list[str]:
+    """Images that map a snapshot, disabled and unfinished ones too; not those in the recycle bin.
+
+    Raises CorruptStoreError if an image cannot be read: it may be one.
+    """
+    users = [
+        image_id
+        for image_id in image_ids(store)
+        if _maps(read_image_core(store, image_id), snapshot_id) and not _is_in_bin(store, image_id)
+    ]
+    for image_id, seen in pending.all_seen(store, "ami-"):
+        if seen.alive and isinstance(seen.work, PendingImage):
+            users += [image_id] * _maps(seen.work.image, snapshot_id)
+    return sorted(set(users))
+
+
+@contextmanager
+def exclusively(store: Store) -> Iterator[None]:
+    """Hold the catalogue: no image begins to map a snapshot, and none is removed, meanwhile."""
+    path = store.storage.root / layout.CATALOG_LOCK
+    if not path.exists():
+        # A store that was made before there was this lock.
+        with suppress(FileExistsError):
+            os.close(store.storage.disk.create(path))
+    with store.storage.locked(layout.CATALOG_LOCK):
+        yield
 
 
 def exists(store: Store, record_id: str) -> bool:
-    """Whether there is a completed record with this id."""
+    """Whether there is a completed record with this id that is not in the recycle bin."""
     try:
         store.storage.size(layout.core(record_id))
     except ObjectMissingError:
         return False
-    return True
+    return not _is_in_bin(store, record_id)
 
 
 def reserve_name(store: Store, name: str, image_id: str) -> str | None:
@@ -156,9 +272,9 @@ def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
     if volume is None:
         return None
     try:
-        return read_snapshot(store, volume.snapshot_id)
+        return read_snapshot_core(store, volume.snapshot_id)
     except NotFoundError:
-        cores = [read_snapshot(store, snapshot_id) for snapshot_id in snapshot_ids(store)]
+        cores = [read_snapshot_core(store, snapshot_id) for snapshot_id in snapshot_ids(store)]
         own = [core for core in cores if core.volume_id == volume_id]
         return max(own, key=lambda core: core.start_time, default=None)
 
@@ -169,6 +285,18 @@ def _put(
     store.storage.write(layout.attributes(record_id), record_format.encode(attributes))
     if not store.storage.write_if_absent(layout.core(record_id), record_format.encode(core)):
         raise ConflictError(f"{record_id} exists already")
+
+
+def _maps(image: ImageCore, snapshot_id: str) -> bool:
+    return any(mapping.snapshot_id == snapshot_id for mapping in image.mappings)
+
+
+def _require_core(store: Store, record_id: str) -> None:
+    """Raises NotFoundError if there is no such snapshot or image."""
+    if record_id.startswith("snap-"):
+        read_snapshot_core(store, record_id)
+    elif record_id.startswith("ami-"):
+        read_image_core(store, record_id)
 
 
 def _read_core(store: Store, record_id: str, kind: type[Core]) -> Core:

@@ -107,7 +107,7 @@ class StoreCheck:
         for image_id in catalog.image_ids(self._store):
             self.image_count += 1
             with self._noting("record", layout.core(image_id)):
-                image = catalog.read_image(self._store, image_id)
+                image = catalog.read_image_core(self._store, image_id)
                 catalog.read_attributes(self._store, image_id)
                 for mapping in image.mappings:
                     if mapping.snapshot_id is not None:
@@ -120,7 +120,7 @@ class StoreCheck:
             users = names.get(snapshot_id, [])
             with self._noting("record", layout.core(snapshot_id)):
                 try:
-                    core = catalog.read_snapshot(self._store, snapshot_id)
+                    core = catalog.read_snapshot_core(self._store, snapshot_id)
                 except CorruptStoreError:
                     self._hurt({"SnapshotId": snapshot_id}, users, ())
                     raise

@@ -1,5 +1,7 @@
 """Where things are in a store. amictl-store(5), LAYOUT."""
 
+import re
+
 from blake3 import blake3
 
 CONFIG = "store.json"
@@ -7,6 +9,7 @@ EPOCH = "gc-epoch"
 CURRENT = "index/CURRENT"
 DAMAGE = "damage.json"
 CHECKS = "checks.json"
+RULES = "recycle-rules.json"
 FOLDERS = (
     "packs",
     "index",
@@ -16,6 +19,7 @@ FOLDERS = (
     "volumes",
     "pending",
     "domains",
+    "events",
     "quarantine",
     "marks",
     "staging",
@@ -23,7 +27,9 @@ FOLDERS = (
 )
 EPOCH_LOCKS = ("locks/epoch-0", "locks/epoch-1")
 COLLECT_LOCK = "locks/collect"
-LOCKS = (*EPOCH_LOCKS, COLLECT_LOCK, "locks/replace")
+CATALOG_LOCK = "locks/catalog"
+LOCKS = (*EPOCH_LOCKS, COLLECT_LOCK, CATALOG_LOCK, "locks/replace")
+_FOLDERS = {"snap": "snapshots", "ami": "images", "vol": "volumes"}
 _CORE = ".json"
 _ATTRIBUTES = ".attributes.json"
 
@@ -44,7 +50,7 @@ def core(record_id: str) -> str:
 
 
 def attributes(record_id: str) -> str:
-    """The object of the attributes of a snapshot or an image."""
+    """The object of the attributes of a snapshot, an image or a volume."""
     return f"{_folder(record_id)}/{record_id}{_ATTRIBUTES}"
 
 
@@ -71,5 +77,10 @@ def volume(volume_id: str) -> str:
     return f"volumes/{volume_id}.json"
 
 
+def event(moment: str, event_id: str) -> str:
+    """The object of one event; names sort as the moments do, which are ISO 8601."""
+    return f"events/{re.sub('[^0-9]', '', moment)}-{event_id}.json"
+
+
 def _folder(record_id: str) -> str:
-    return "snapshots" if record_id.startswith("snap-") else "images"
+    return _FOLDERS[record_id.partition("-")[0]]

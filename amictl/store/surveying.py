@@ -14,7 +14,7 @@ from amictl.store import catalog, layout
 from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
-_ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, *layout.FOLDERS}
+_ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, *layout.FOLDERS}
 _BELONGING = {
     "": "|".join(map(re.escape, sorted(_ROOT))),
     "packs": rf"{_HEX32}\.(pack|par)",
@@ -22,7 +22,8 @@ _BELONGING = {
     "snapshots": rf"snap-{_DIGITS}(\.attributes)?\.json",
     "images": rf"ami-{_DIGITS}(\.attributes)?\.json",
     "names": rf"{_HEX64}\.json",
-    "volumes": rf"vol-{_DIGITS}\.json",
+    "volumes": rf"vol-{_DIGITS}(\.attributes)?\.json",
+    "events": rf"[0-9]{{17}}-{_HEX32}\.(json|log)",
     "pending": rf"(snap|ami)-{_DIGITS}\.json",
     "domains": rf"{_HEX32}\.json",
     "quarantine": rf"{_HEX32}\.(pack|par)",
