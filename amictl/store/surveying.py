@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from amictl.errors import UNREADABLE, CorruptStoreError
+from amictl.errors import UNREADABLE, CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
 from amictl.store import catalog, layout
@@ -32,6 +32,9 @@ _BELONGING = {
 }
 """Names by folder; anything may be in `staging`, for a while."""
 
+_MADE_LATER = ("events",)
+"""Folders that a store may lack until something is written to them."""
+
 Fault = tuple[str, str, str]
 """Kind, place and message."""
 
@@ -42,7 +45,8 @@ def foreign_files(store: Store) -> Iterator[Fault]:
         try:
             names = [name.rpartition("/")[2] for name, _ in store.storage.names(folder)]
         except UNREADABLE as error:
-            yield "folder", folder, error.message
+            if folder not in _MADE_LATER or not isinstance(error, ObjectMissingError):
+                yield "folder", folder, error.message
             continue
         for name in sorted(names):
             if re.fullmatch(pattern, name) is None:
