@@ -1,7 +1,6 @@
 """Records as canonical JSON (RFC 8785) with a final newline. amictl-store(5), RECORDS."""
 
 import dataclasses
-import json
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -117,9 +116,7 @@ def _require_sound(core: SnapshotCore, place: str) -> None:
 
 def canonical_json(value: Any) -> bytes:
     """RFC 8785 for documents without floating-point numbers, whose keys are ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "strict"
-    )
+    return msgspec.json.encode(value, order="sorted")
 
 
 @cache
@@ -132,13 +129,21 @@ def _snake(name: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
 
 
+@cache
+def _members(kind: type) -> tuple[tuple[str, str], ...]:
+    """Names of the fields of a dataclass, as they are in Python and in documents."""
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return tuple((field.name, _pascal(field.name)) for field in fields)
+
+
 def _to_document(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        return {_pascal(field.name): _to_document(getattr(value, field.name)) for field in fields}
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, tuple):
         return [_to_document(item) for item in value]
-    return value
+    return {
+        member: _to_document(getattr(value, name)) for name, member in _members(value.__class__)
+    }
 
 
 def _from_document(value: Any) -> Any:
