@@ -137,6 +137,12 @@ class SourceChangedError(ConflictError):
     code = "IncorrectInstanceState"
 
 
+class VolumeInUseError(ConflictError):
+    """Somebody has the disk of this volume open for writing."""
+
+    code = "VolumeInUse"
+
+
 class WaiterError(ConflictError):
     """A waiter saw a state that can never become the one waited for."""
 
@@ -168,6 +174,11 @@ class DryRunError(AmictlError):
 
     code = "DryRunOperation"
     exit_code = 17
+
+    def __init__(
+        self, message: str = "Request would have succeeded, but DryRun flag is set."
+    ) -> None:
+        super().__init__(message)
 
 
 UNREADABLE = (CorruptStoreError, StorageError, UnsupportedError)

@@ -28,6 +28,8 @@ from amictl.model.records import (
     DamagedFrame,
     DamageList,
     Epoch,
+    Event,
+    EventLog,
     Features,
     ImageCore,
     ImageName,
@@ -36,6 +38,8 @@ from amictl.model.records import (
     PendingImage,
     PendingSnapshot,
     PendingState,
+    RetentionRule,
+    RetentionRules,
     SnapshotCore,
     Source,
     StoreConfig,
@@ -298,6 +302,26 @@ STORE_CONFIGS = st.builds(
     parity=st.integers(0, 100),
     features=st.builds(Features, WORDS, WORDS, WORDS, WORDS),
 )
+EVENTS = st.builds(
+    Event,
+    hexadecimal(32),
+    TIMES,
+    TEXTS,
+    st.lists(record_ids("ami") | record_ids("snap"), max_size=2).map(tuple),
+    TEXTS,
+    TAGS,
+)
+RETENTION_RULES = st.builds(
+    RetentionRule,
+    st.text(string.ascii_letters + string.digits, min_size=11, max_size=11),
+    st.sampled_from(["EC2_IMAGE", "EBS_SNAPSHOT"]),
+    st.integers(1, 365),
+    TEXTS,
+    TAGS,
+    TAGS,
+    TAGS,
+    TAGS,
+)
 RECORDS = st.one_of(
     snapshot_cores(),
     IMAGE_CORES,
@@ -315,4 +339,7 @@ RECORDS = st.one_of(
         lambda packs: CheckLog(tuple(packs))
     ),
     st.builds(Epoch, st.integers(0, 1)),
+    EVENTS,
+    st.lists(EVENTS, max_size=3).map(lambda events: EventLog(tuple(events))),
+    st.lists(RETENTION_RULES, max_size=3).map(lambda rules: RetentionRules(tuple(rules))),
 )

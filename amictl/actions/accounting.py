@@ -1,11 +1,12 @@
 """What a store holds, what it saves, and what deleting a snapshot alone would free."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from amictl.model.blockmap import Leaf, Name
 from amictl.model.records import SnapshotCore
-from amictl.store import catalog
+from amictl.store import catalog, recycling
 from amictl.store.index import ABSENT
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -34,48 +35,79 @@ class _Owners:
             self.stored[place] = (_SHARED, length)
 
 
-def describe_store(store: Store) -> dict[str, Any]:
+def describe_store(store: Store, now: datetime) -> dict[str, Any]:
     """Counts and sizes in bytes; `Ratio` is logical by stored.
 
-    `ExclusiveBytes` of a snapshot are the frames and nodes that no other snapshot needs, whole.
-    Raises CorruptStoreError where a map cannot be read.
+    `ExclusiveBytes` of a snapshot are the frames and nodes that no other snapshot needs, whole;
+    those of the recycle bin what nothing outside of it needs. What is in the bin counts in all
+    sizes, but is no image or snapshot; `DueCount` of it only wait to be collected. Raises
+    CorruptStoreError where a map or an image cannot be read.
     """
-    cores = [
+    inside, bin_counts = _recycle_bin(store, now)
+    everything = [
         catalog.read_snapshot_core(store, snapshot_id)
         for snapshot_id in catalog.snapshot_ids(store)
     ]
-    owners = _Owners()
-    unique: dict[Name, int] = {}
-    for owner, core in enumerate(cores):
-        root = map_of(core).root
-        if root is not None:
-            _visit(store, owners, unique, root, core.height, owner)
-    exclusive = [0] * len(cores)
+    live = [core for core in everything if core.snapshot_id not in inside]
+    binned = [core for core in everything if core.snapshot_id in inside]
+    owners, unique = _owners_of(store, live, binned)
+    exclusive = [0] * (len(live) + 1)
     for owner, length in owners.stored.values():
         if owner != _SHARED:
             exclusive[owner] += length
     current = store.index.current
     stored = _stored_bytes(store)
-    logical = sum(core.data_bytes for core in cores)
+    logical = sum(core.data_bytes for core in everything)
+    mapped = catalog.mapped_snapshots(store)
     return {
         "StoreId": store.config.store_id,
         "OwnerId": store.config.owner_id,
         "Directory": str(store.storage.root),
         "ChunkSize": store.config.chunk_size,
         "CompressionLevel": store.config.compression_level,
-        "ImageCount": len(catalog.image_ids(store)),
-        "SnapshotCount": len(cores),
+        "ImageCount": len(set(catalog.image_ids(store)) - inside),
+        "SnapshotCount": len(live),
         "ChunkCount": len(unique),
         "PackCount": len(current.packs),
         "RunCount": len(current.runs),
-        "VolumeBytes": sum(core.size_bytes for core in cores),
+        "VolumeBytes": sum(core.size_bytes for core in everything),
         "LogicalBytes": logical,
         "UniqueBytes": sum(unique.values()),
         "ReferencedBytes": sum(length for _, length in owners.stored.values()),
         "StoredBytes": stored,
         "Ratio": round(logical / stored, 2) if stored else 0,
-        "Snapshots": [_snapshot(core, exclusive[owner]) for owner, core in enumerate(cores)],
+        "RecycleBin": bin_counts | {"ExclusiveBytes": exclusive[-1]},
+        "UnmappedSnapshots": [one.snapshot_id for one in live if one.snapshot_id not in mapped],
+        "Snapshots": [_snapshot(core, exclusive[owner]) for owner, core in enumerate(live)],
     }
+
+
+def _owners_of(
+    store: Store, live: list[SnapshotCore], binned: list[SnapshotCore]
+) -> tuple[_Owners, dict[Name, int]]:
+    """Who needs what, and the plain lengths of all chunks; all that is in the bin has one owner,
+    the last."""
+    owners = _Owners()
+    unique: dict[Name, int] = {}
+    for owner, core in (*enumerate(live), *((len(live), core) for core in binned)):
+        root = map_of(core).root
+        if root is not None:
+            _visit(store, owners, unique, root, core.height, owner)
+    return owners, unique
+
+
+def _recycle_bin(store: Store, now: datetime) -> tuple[set[str], dict[str, int]]:
+    """The ids of what is in the bin or due, and how many images, snapshots and due ones that is."""
+    ids = [*catalog.image_ids(store), *catalog.snapshot_ids(store)]
+    found = {attributes.id: stay.is_over(now) for attributes, stay in recycling.stays(store, ids)}
+    kept = [record_id for record_id, is_due in found.items() if not is_due]
+    images = sum(record_id.startswith("ami-") for record_id in kept)
+    counts = {
+        "ImageCount": images,
+        "SnapshotCount": len(kept) - images,
+        "DueCount": len(found) - len(kept),
+    }
+    return set(found), counts
 
 
 def _snapshot(core: SnapshotCore, exclusive_bytes: int) -> dict[str, Any]:

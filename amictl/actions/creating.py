@@ -1,13 +1,14 @@
-"""CreateImage and CreateSnapshot: disks are frozen, read into the store, and registered."""
+"""CreateImage, CreateSnapshot and CreateSnapshots: disks are frozen, read into the store, and
+registered."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import AmictlError, DryRunError, ImageNameDuplicateError
+from amictl.errors import DryRunError, ImageNameDuplicateError, VolumeNotFoundError
 from amictl.formats import shapes
 from amictl.model.ids import new_id, require_id
 from amictl.model.images import ImageRequest, image_core, plan_devices, require_name
@@ -17,16 +18,23 @@ from amictl.model.records import (
     PendingImage,
     PendingSnapshot,
     SnapshotCore,
+    Tag,
     tags_from,
 )
 from amictl.model.surroundings import Surroundings
+from amictl.model.tags import tags_with
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.storage.disk import as_storage_error
-from amictl.store import catalog, events
+from amictl.store import catalog, events, volume_records
 from amictl.store.ingesting import Volume
-from amictl.store.pending import DIED, PendingFile
-from amictl.store.recording import SnapshotPlan, complete_snapshot, record_snapshot
+from amictl.store.pending import PendingFile, Work, unfinished
+from amictl.store.recording import (
+    SnapshotPlan,
+    complete_snapshot,
+    complete_snapshots,
+    record_snapshot,
+)
 from amictl.store.store import Store
 from amictl.store.writing import Writer
 from amictl.volumes.extents import all_segments, data_segments, read_segment
@@ -47,6 +55,22 @@ class CreateSnapshotRequest:
     volume_id: str | None = None
     parent: str = "auto"
     tags: dict[str, str] | None = None
+    freeze: FreezeRequest = field(default_factory=FreezeRequest)
+    full_read: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSnapshotsRequest:
+    """Several disks, frozen together, to one snapshot each.
+
+    With `copy_tags` each also gets the tags of its volume; `tags` go before them.
+    """
+
+    paths: tuple[Path, ...]
+    description: str = ""
+    tags: dict[str, str] | None = None
+    copy_tags: bool = False
     freeze: FreezeRequest = field(default_factory=FreezeRequest)
     full_read: bool = False
     dry_run: bool = False
@@ -92,23 +116,51 @@ def create_snapshot(
     freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
     with _frozen(store, [request.path], freeze, surroundings) as (disk,):
         if request.dry_run:
-            raise DryRunError("Request would have succeeded, but DryRun flag is set.")
+            raise DryRunError
         snapshot_id = new_id("snap", surroundings.random_bytes)
-        work = _pending_snapshot(store, disk, snapshot_id, request.volume_id, surroundings)
+        work = _pending_snapshot(store, disk, snapshot_id, request.volume_id)
         work = replace(work, description=request.description, tags=tags_from(request.tags or {}))
         plan = SnapshotPlan(work, disk.identity, request.parent, request.full_read)
 
         def secured() -> None:
             on_secured(shapes.pending_snapshot_shape(work, alive=True))
 
-        with (
-            _pending_files(store, [plan], None, surroundings) as files,
-            Writer(store, surroundings.random_bytes) as writer,
-        ):
-            (core,) = _read_disks([disk], [plan], files, writer, surroundings, secured)
-            attributes = complete_snapshot(store, core, work, surroundings)
-            events.record(store, surroundings, "CreateSnapshot", (snapshot_id,), "completed")
-            return shapes.snapshot_shape(core, attributes)
+        (shape,) = _take(store, "CreateSnapshot", (disk,), [plan], surroundings, secured)
+        return shape
+
+
+def create_snapshots(
+    store: Store, request: CreateSnapshotsRequest, surroundings: Surroundings, on_secured: OnSecured
+) -> dict[str, Any]:
+    """`{"Snapshots": […]}` in the order of the disks, once all are completed; of one start time.
+
+    See `create_snapshot` for `on_secured` and errors. When one fails, all show `error`.
+    """
+    store.require_features("write")
+    require_description(request.description)
+    freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
+    with _frozen(store, request.paths, freeze, surroundings) as disks:
+        start_time = min(disk.freeze.moment for disk in disks)
+        plans = []
+        for disk in disks:
+            work = _pending_snapshot(store, disk, new_id("snap", surroundings.random_bytes), None)
+            copied = _volume_tags(store, work.volume_id) if request.copy_tags else ()
+            tags = tags_with(copied, request.tags or {})
+            work = replace(work, description=request.description, tags=tags, start_time=start_time)
+            plans.append(SnapshotPlan(work, disk.identity, "auto", request.full_read))
+        if request.dry_run:
+            raise DryRunError
+
+        def secured() -> None:
+            on_secured(
+                _infos(shapes.pending_snapshot_shape(plan.work, alive=True) for plan in plans)
+            )
+
+        return _infos(_take(store, "CreateSnapshots", disks, plans, surroundings, secured))
+
+
+def _infos(snapshots: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"Snapshots": [shapes.snapshot_info_shape(snapshot) for snapshot in snapshots]}
 
 
 def create_image(
@@ -138,14 +190,15 @@ def create_image(
             lambda given: catalog.read_snapshot(store, require_id("snap", given)).size_bytes,
         )
         if request.dry_run:
-            raise DryRunError("Request would have succeeded, but DryRun flag is set.")
+            raise DryRunError
         image = PendingImage(core, request.description, tags_from(request.image_tags or {}))
+        works: list[Work] = [*(plan.work for plan in plans), image]
 
         def secured() -> None:
             on_secured({"ImageId": image_id})
 
         with (
-            _pending_files(store, plans, image, surroundings) as files,
+            unfinished(store, "CreateImage", works, surroundings) as files,
             Writer(store, surroundings.random_bytes) as writer,
         ):
             _reserve_name(store, core)
@@ -157,6 +210,35 @@ def create_image(
             ids = (image_id, *(plan.work.snapshot_id for plan in plans))
             events.record(store, surroundings, "CreateImage", ids, "available")
             return {"ImageId": image_id}
+
+
+def _take(
+    store: Store,
+    operation: str,
+    disks: Sequence[FrozenDisk],
+    plans: Sequence[SnapshotPlan],
+    surroundings: Surroundings,
+    secured: Callable[[], None],
+) -> list[dict[str, Any]]:
+    """Make a snapshot of each disk, or of none if one fails; their shapes."""
+    works = [plan.work for plan in plans]
+    with (
+        unfinished(store, operation, works, surroundings) as files,
+        Writer(store, surroundings.random_bytes) as writer,
+    ):
+        cores = _read_disks(disks, plans, files, writer, surroundings, secured)
+        attributes = complete_snapshots(store, cores, works, surroundings)
+        ids = tuple(core.snapshot_id for core in cores)
+        events.record(store, surroundings, operation, ids, "completed")
+    return [shapes.snapshot_shape(*both) for both in zip(cores, attributes, strict=True)]
+
+
+def _volume_tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
+    """The tags of a volume that amictl wrote; none of another. Raises CorruptStoreError."""
+    try:
+        return volume_records.read(store, volume_id).tags
+    except VolumeNotFoundError:
+        return ()
 
 
 def _without_commands(freeze: FreezeRequest) -> FreezeRequest:
@@ -193,7 +275,7 @@ def _plan(
     surroundings: Surroundings,
 ) -> SnapshotPlan:
     snapshot_id = new_id("snap", surroundings.random_bytes)
-    work = _pending_snapshot(store, disk, snapshot_id, None, surroundings)
+    work = _pending_snapshot(store, disk, snapshot_id, None)
     work = replace(
         work,
         description=f"Created by CreateImage({work.volume_id}) for {image_id}",
@@ -207,7 +289,6 @@ def _pending_snapshot(
     disk: FrozenDisk,
     snapshot_id: str,
     volume_id: str | None,
-    surroundings: Surroundings,
 ) -> PendingSnapshot:
     path = path_text(disk.path)
     return PendingSnapshot(
@@ -249,39 +330,6 @@ def _reading(disk: FrozenDisk) -> Iterator[None]:
         yield
     except OSError as error:
         raise as_storage_error(error, "read", disk.path) from error
-
-
-@contextmanager
-def _pending_files(
-    store: Store,
-    plans: Sequence[SnapshotPlan],
-    image: PendingImage | None,
-    surroundings: Surroundings,
-) -> Iterator[list[PendingFile]]:
-    """The pending files of the snapshots, and of the image if there is one, for the time of
-    the work.
-
-    They are removed when the block ends well; otherwise they say why it did not.
-    """
-    works: list[PendingSnapshot | PendingImage] = [plan.work for plan in plans]
-    ids = [plan.work.snapshot_id for plan in plans]
-    if image is not None:
-        works.append(image)
-        ids.append(image.image.image_id)
-    files: list[PendingFile] = []
-    try:
-        for record_id, work in zip(ids, works, strict=True):
-            files.append(PendingFile(store, record_id, work))
-        yield files
-    except BaseException as error:
-        reason = error.message if isinstance(error, AmictlError) else DIED
-        for file, work in zip(files, works, strict=False):
-            file.fail(replace(work, reason=reason))
-        operation, outcome = ("CreateImage", "failed") if image else ("CreateSnapshot", "error")
-        events.record(store, surroundings, operation, tuple(reversed(ids)), outcome)
-        raise
-    for file in files:
-        file.remove()
 
 
 def _require_name_free(store: Store, name: str) -> None:

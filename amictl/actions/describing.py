@@ -1,30 +1,52 @@
-"""DescribeImages and DescribeSnapshots: what is registered, what is being made, what failed."""
+"""DescribeSnapshots: what is completed, what is being made, what failed."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from amictl.errors import CorruptStoreError, ImageNotFoundError, SnapshotNotFoundError
+from amictl.errors import (
+    CorruptStoreError,
+    DryRunError,
+    ObjectMissingError,
+    SnapshotNotFoundError,
+)
 from amictl.formats import shapes
+from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
-from amictl.model.records import ImageCore, PendingImage, PendingSnapshot
+from amictl.model.records import PendingSnapshot
+from amictl.model.snapshot_filters import matching_snapshots
 from amictl.store import catalog, pending
 from amictl.store.store import Store
 
-
-def describe_images(store: Store, image_ids: tuple[str, ...] = ()) -> dict[str, Any]:
-    """`{"Images": […]}`, oldest first. Raises ImageNotFoundError if one of the ids is unknown."""
-    return {
-        "Images": sorted(
-            _images(store, image_ids), key=lambda image: (image["CreationDate"], image["ImageId"])
-        )
-    }
+_Shape = dict[str, Any]
 
 
-def describe_snapshots(store: Store, snapshot_ids: tuple[str, ...] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SnapshotSelection:
+    """Which snapshots are asked for; `filters` have EC2's shape. Nothing given is no restriction.
+
+    `restorable_by` are accounts that may make volumes of them.
+    """
+
+    snapshot_ids: tuple[str, ...] = ()
+    owner_ids: tuple[str, ...] = ()
+    restorable_by: tuple[str, ...] = ()
+    filters: tuple[dict[str, Any], ...] = ()
+    dry_run: bool = False
+
+
+def describe_snapshots(
+    store: Store, snapshot_ids: tuple[str, ...] = (), selection: SnapshotSelection | None = None
+) -> dict[str, Any]:
     """`{"Snapshots": […]}`, oldest first.
 
-    Raises SnapshotNotFoundError if one of the ids is unknown.
+    Raises SnapshotNotFoundError if one of the ids is unknown, UsageError for an unknown filter or
+    account.
     """
-    found = _snapshots(store, snapshot_ids)
+    selection = selection or SnapshotSelection(snapshot_ids)
+    found = _selected(store, selection)
+    if selection.dry_run:
+        raise DryRunError
     return {
         "Snapshots": sorted(
             found, key=lambda snapshot: (snapshot["StartTime"], snapshot["SnapshotId"])
@@ -32,94 +54,72 @@ def describe_snapshots(store: Store, snapshot_ids: tuple[str, ...] = ()) -> dict
     }
 
 
-def _images(store: Store, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
-    if wanted:
-        return [_image(store, require_id("ami", image_id)) for image_id in dict.fromkeys(wanted)]
-    done = catalog.image_ids(store)
-    open_work = [
-        image_id for image_id, _ in pending.all_seen(store, "ami-") if image_id not in set(done)
-    ]
-    live = (image_id for image_id in done if catalog.exists(store, image_id))
-    return [_image_or_damage(store, image_id) for image_id in (*live, *open_work)]
+def _selected(store: Store, selection: SnapshotSelection) -> list[_Shape]:
+    owner, users = store.config.owner_id, selection.restorable_by
+    require_executable_users(users)
+    # All are of one owner, and nobody else was ever given the right to make volumes of them.
+    ours = not selection.owner_ids or includes_owner(selection.owner_ids, owner)
+    restorable = not users or "self" in users or owner in users
+    if selection.snapshot_ids:
+        found = [_snapshot(store, given) for given in dict.fromkeys(selection.snapshot_ids)]
+    else:
+        found = list(_all(store))
+    found = matching_snapshots(found, selection.filters)
+    return found if ours and restorable else []
 
 
-def _image_or_damage(store: Store, image_id: str) -> dict[str, Any]:
-    """One image of many: a damaged record must not hide the others."""
-    try:
-        return _image(store, image_id)
-    except CorruptStoreError as error:
-        reason = {"Code": error.code, "Message": error.message}
-        return {"ImageId": image_id, "CreationDate": "", "State": "invalid", "StateReason": reason}
-
-
-def _snapshot_or_damage(store: Store, snapshot_id: str) -> dict[str, Any]:
-    """The same for a snapshot."""
-    try:
-        return _snapshot(store, snapshot_id)
-    except CorruptStoreError as error:
-        return {
-            "SnapshotId": snapshot_id,
-            "StartTime": "",
-            "State": "error",
-            "StateMessage": error.message,
-        }
-
-
-def _image(store: Store, image_id: str) -> dict[str, Any]:
-    # The record is asked for before and after the pending file: work may be finished in between.
-    for _ in range(2):
-        if catalog.exists(store, image_id):
-            core = catalog.read_image(store, image_id)
-            return shapes.image_shape(
-                core, catalog.read_attributes(store, image_id), _snapshots_of(store, core)
-            )
-        seen = pending.seen(store, image_id)
-        if seen is not None and isinstance(seen.work, PendingImage):
-            return shapes.pending_image_shape(
-                seen.work,
-                alive=seen.alive,
-                snapshots=_snapshots_of(store, seen.work.image),
-                died=pending.DIED,
-            )
-    raise ImageNotFoundError(
-        f"The image id '[{image_id}]' does not exist", hint="amictl describe-images lists all"
-    )
-
-
-def _snapshots_of(store: Store, core: ImageCore) -> shapes.Snapshots:
-    """The snapshots that an image maps, as far as they exist already."""
-    ids = [mapping.snapshot_id for mapping in core.mappings if mapping.snapshot_id is not None]
-    return {
-        snapshot_id: catalog.read_snapshot(store, snapshot_id)
-        for snapshot_id in ids
-        if catalog.exists(store, snapshot_id)
-    }
-
-
-def _snapshots(store: Store, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
-    if wanted:
-        return [
-            _snapshot(store, require_id("snap", snapshot_id))
-            for snapshot_id in dict.fromkeys(wanted)
-        ]
+def _all(store: Store) -> Iterator[_Shape]:
+    """All snapshots but those in the recycle bin. A damaged record must not hide the others."""
     done = catalog.snapshot_ids(store)
-    open_work = [
-        snapshot_id
-        for snapshot_id, _ in pending.all_seen(store, "snap-")
-        if snapshot_id not in set(done)
-    ]
-    live = (snapshot_id for snapshot_id in done if catalog.exists(store, snapshot_id))
-    return [_snapshot_or_damage(store, snapshot_id) for snapshot_id in (*live, *open_work)]
+    finished = set(done)
+    open_work = [given for given, _ in pending.all_seen(store, "snap-") if given not in finished]
+    for snapshot_id in (*done, *open_work):
+        try:
+            snapshot = _completed(store, snapshot_id) or _pending(store, snapshot_id)
+        except CorruptStoreError as error:
+            snapshot = _damaged(snapshot_id, error)
+        if snapshot is not None:
+            yield snapshot
 
 
-def _snapshot(store: Store, snapshot_id: str) -> dict[str, Any]:
-    for _ in range(2):
-        if catalog.exists(store, snapshot_id):
-            core = catalog.read_snapshot(store, snapshot_id)
-            return shapes.snapshot_shape(core, catalog.read_attributes(store, snapshot_id))
-        seen = pending.seen(store, snapshot_id)
-        if seen is not None and isinstance(seen.work, PendingSnapshot):
-            return shapes.pending_snapshot_shape(seen.work, alive=seen.alive, died=pending.DIED)
+def _snapshot(store: Store, snapshot_id: str) -> _Shape:
+    """Raises SnapshotNotFoundError, CorruptStoreError."""
+    require_id("snap", snapshot_id)
+    # The record is asked for before and after the pending file: work may be finished in between.
+    for find in (_completed, _pending, _completed):
+        snapshot = find(store, snapshot_id)
+        if snapshot is not None:
+            return snapshot
     raise SnapshotNotFoundError(
         f"The snapshot '{snapshot_id}' does not exist.", hint="amictl describe-snapshots lists all"
     )
+
+
+def _completed(store: Store, snapshot_id: str) -> _Shape | None:
+    """A snapshot that has its records, each read once; None if it has none, or is in the bin."""
+    try:
+        core = catalog.read_snapshot_core(store, snapshot_id)
+        attributes = catalog.read_attributes(store, snapshot_id)
+    except SnapshotNotFoundError:
+        return None
+    except ObjectMissingError:
+        if catalog.exists(store, snapshot_id):
+            raise
+        return None  # removed between the two
+    return None if attributes.state == catalog.IN_BIN else shapes.snapshot_shape(core, attributes)
+
+
+def _pending(store: Store, snapshot_id: str) -> _Shape | None:
+    seen = pending.seen(store, snapshot_id)
+    if seen is None or not isinstance(seen.work, PendingSnapshot):
+        return None
+    return shapes.pending_snapshot_shape(seen.work, alive=seen.alive, died=pending.DIED)
+
+
+def _damaged(snapshot_id: str, error: CorruptStoreError) -> _Shape:
+    return {
+        "SnapshotId": snapshot_id,
+        "StartTime": "",
+        "State": "error",
+        "StateMessage": error.message,
+    }

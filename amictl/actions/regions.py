@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 from amictl.errors import (
     UNREADABLE,
     ConflictError,
+    DryRunError,
     RegionNotFoundError,
     StorageError,
     UsageError,
 )
 from amictl.formats import config
+from amictl.model.filters import Texts, matching
 from amictl.model.region import (
     DEFAULT_CHUNK_SIZE_BYTES,
     DEFAULT_COMPRESSION_LEVEL,
@@ -27,6 +29,8 @@ from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
 
 DEFAULT_REGION = "local"
+
+_FILTERS: dict[str, Texts] = {"region-name": lambda region: [region.name]}
 
 
 def create_region(
@@ -62,14 +66,30 @@ def create_region(
             return _description(region, store)
 
 
-def describe_regions(config_path: Path, default_directory: Path) -> dict[str, Any]:
-    """All regions, the default one first, as EC2's DescribeRegions; `Problem` says why one
-    cannot be opened.
+def describe_regions(
+    config_path: Path,
+    default_directory: Path,
+    names: Sequence[str] = (),
+    filters: Iterable[Mapping[str, Any]] = (),
+    *,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """All regions, or these, the default one first, as EC2's DescribeRegions; `Problem` says why
+    one cannot be opened.
+
+    Raises RegionNotFoundError if one of the names is unknown, UsageError for an unknown filter.
     """
     regions = config.decode(_read(config_path))
     if all(region.name != DEFAULT_REGION for region in regions):
         regions = (RegionConfig(DEFAULT_REGION, default_directory), *regions)
-    return {"Regions": [_described(region) for region in regions]}
+    for name in names:
+        if all(region.name != name for region in regions):
+            raise _no_region(name, config_path)
+    wanted = [region for region in regions if not names or region.name in names]
+    found = matching(wanted, filters, _FILTERS)
+    if dry_run:
+        raise DryRunError
+    return {"Regions": [_described(region) for region in found]}
 
 
 def find_region(config_path: Path, name: str, default_directory: Path) -> RegionConfig:
@@ -79,7 +99,11 @@ def find_region(config_path: Path, name: str, default_directory: Path) -> Region
             return RegionConfig(name, region.directory.expanduser())
     if name == DEFAULT_REGION:
         return RegionConfig(name, default_directory)
-    raise RegionNotFoundError(
+    raise _no_region(name, config_path)
+
+
+def _no_region(name: str, config_path: Path) -> RegionNotFoundError:
+    return RegionNotFoundError(
         f"there is no region {name!r} in {str(config_path)!r}",
         hint="amictl describe-regions lists them; amictl create-region makes one",
     )

@@ -2,77 +2,74 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from amictl.errors import BusyError, WaiterError
-from amictl.model.ids import is_id, require_id
-from amictl.store import catalog, pending
-from amictl.store.store import Store
+from amictl.errors import BusyError, NotFoundError, WaiterError
 
 _DELAY_SECONDS = 0.2
 
-_KINDS = {"image-available": "ami", "image-exists": "ami", "snapshot-completed": "snap"}
-_TITLES = {
-    "image-available": "ImageAvailable",
-    "image-exists": "ImageExists",
-    "snapshot-completed": "SnapshotCompleted",
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """What is waited for, in the answer of a describe operation: EC2's acceptors.
+
+    All of `items`, and at least one, must be in the state `wanted` (None: in any); one in the
+    state `hopeless` ends it. Where what was named does not exist, `absent` says what to do: fail,
+    wait, or take it for done.
+    """
+
+    name: str
+    items: str
+    wanted: str | None
+    hopeless: str | None = None
+    absent: str = "fail"
+
+
+WAITERS = {
+    "image-available": Waiter("ImageAvailable", "Images", "available", "failed"),
+    "image-exists": Waiter("ImageExists", "Images", None, absent="wait"),
+    "snapshot-completed": Waiter("SnapshotCompleted", "Snapshots", "completed", "error"),
+    "volume-available": Waiter("VolumeAvailable", "Volumes", "available", "deleted"),
+    "volume-deleted": Waiter("VolumeDeleted", "Volumes", "deleted", absent="done"),
+    "volume-in-use": Waiter("VolumeInUse", "Volumes", "in-use", "deleted"),
 }
 
 
 def wait_for(
-    store: Store,
-    what: str,
-    ids: tuple[str, ...],
+    waiter: Waiter,
+    describe: Callable[[], dict[str, Any]],
     timeout_seconds: float,
     sleep: Callable[[float], Any] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Return when all ids are image-available, image-exists or snapshot-completed.
+    """Return when the answer of `describe`, which is asked again and again, is as wanted.
 
-    Raises WaiterError when one failed or does not exist, and BusyError when the time is up.
-    `image-exists` waits for ids that do not exist yet.
+    Raises WaiterError when it can never be, what `describe` raises, and BusyError when the time
+    is up.
     """
     deadline = clock() + timeout_seconds
-    for record_id in ids:
-        require_id(_KINDS[what], record_id)
-    while True:
-        states = {record_id: _state(store, record_id) for record_id in ids}
-        _require_possible(what, states)
-        wanted = ("done", "working", "failed") if what == "image-exists" else ("done",)
-        if all(state in wanted for state in states.values()):
-            return
+    while not _is_done(waiter, describe):
         if clock() >= deadline:
             raise BusyError(
-                f"Waiter {_TITLES[what]} failed: Max attempts exceeded",
-                hint="the work goes on; wait again, or look with describe-images",
+                f"Waiter {waiter.name} failed: Max attempts exceeded",
+                hint="what is at work goes on; wait again, or look with"
+                f" describe-{waiter.items.lower()}",
             )
         sleep(min(_DELAY_SECONDS, max(0.0, deadline - clock())))
 
 
-def _require_possible(what: str, states: dict[str, str]) -> None:
-    if what == "image-exists":
-        return
-    for record_id, state in states.items():
-        if state == "failed":
-            word = "failed" if is_id("ami", record_id) else "error"
-            raise WaiterError(
-                f"Waiter {_TITLES[what]} failed: Waiter encountered a terminal failure state: "
-                f"{record_id} is in state {word}"
-            )
-        if state == "absent":
-            raise WaiterError(f"Waiter {_TITLES[what]} failed: {record_id} does not exist")
-
-
-def _state(store: Store, record_id: str) -> str:
-    """done, working, failed or absent."""
-    for _ in range(2):
-        if catalog.exists(store, record_id):
-            return "done"
-        seen = pending.seen(store, record_id)
-        if seen is not None:
-            # Finished between the two looks? The second round tells.
-            if seen.alive and seen.work.reason is None:
-                return "working"
-            if not catalog.exists(store, record_id):
-                return "failed"
-    return "absent"
+def _is_done(waiter: Waiter, describe: Callable[[], dict[str, Any]]) -> bool:
+    try:
+        states = [str(item["State"]) for item in describe()[waiter.items]]
+    except NotFoundError:
+        if waiter.absent == "fail":
+            raise
+        return waiter.absent == "done"
+    if waiter.hopeless in states:
+        raise WaiterError(
+            f"Waiter {waiter.name} failed: Waiter encountered a terminal failure state: "
+            f'For expression "{waiter.items}[].State" we matched expected path: '
+            f'"{waiter.hopeless}" at least once'
+        )
+    return bool(states) and all(waiter.wanted in (None, state) for state in states)

@@ -18,37 +18,192 @@ COMMANDS = {
     "create-region": Entry(
         f"{_COMMANDS}.regions", "create_region", "Make a store in a directory and give it a name."
     ),
+    "create-rule": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "create_rule",
+        "Make a retention rule for the recycle bin.",
+    ),
     "create-snapshot": Entry(
         f"{_COMMANDS}.creating",
         "create_snapshot",
         "Store the content of one disk at this moment.",
+    ),
+    "create-snapshots": Entry(
+        f"{_COMMANDS}.snapshots",
+        "create_snapshots",
+        "Store the content of several disks at one moment.",
+    ),
+    "create-tags": Entry(
+        f"{_COMMANDS}.tags", "create_tags", "Give tags to images, snapshots and volumes."
     ),
     "create-volume": Entry(
         f"{_COMMANDS}.restoring",
         "create_volume",
         "Write a snapshot to a disk image file or a block device.",
     ),
-    "describe-images": Entry(f"{_COMMANDS}.describing", "describe_images", "Show images."),
+    "delete-rule": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "delete_rule",
+        "Delete a retention rule.",
+    ),
+    "delete-snapshot": Entry(f"{_COMMANDS}.snapshots", "delete_snapshot", "Delete a snapshot."),
+    "delete-tags": Entry(
+        f"{_COMMANDS}.tags", "delete_tags", "Take tags from images, snapshots and volumes."
+    ),
+    "delete-volume": Entry(
+        f"{_COMMANDS}.volumes",
+        "delete_volume",
+        "Forget a volume, and delete its file if that is asked for.",
+    ),
+    "deregister-image": Entry(
+        f"{_COMMANDS}.images",
+        "deregister_image",
+        "Make an image not exist any more; its name is free then.",
+    ),
+    "describe-events": Entry(
+        f"{_COMMANDS}.events",
+        "describe_events",
+        "Show what happened in the region, the newest last.",
+    ),
+    "describe-image-attribute": Entry(
+        f"{_COMMANDS}.image_attributes",
+        "describe_image_attribute",
+        "Show one attribute of an image.",
+    ),
+    "describe-images": Entry(f"{_COMMANDS}.images", "describe_images", "Show images."),
+    "describe-locked-snapshots": Entry(
+        f"{_COMMANDS}.locks",
+        "describe_locked_snapshots",
+        "Show the locks of snapshots, those that have expired included.",
+    ),
     "describe-regions": Entry(f"{_COMMANDS}.regions", "describe_regions", "Show regions."),
-    "describe-snapshots": Entry(f"{_COMMANDS}.describing", "describe_snapshots", "Show snapshots."),
+    "describe-snapshot-attribute": Entry(
+        f"{_COMMANDS}.snapshots", "describe_snapshot_attribute", "Show an attribute of a snapshot."
+    ),
+    "describe-snapshots": Entry(f"{_COMMANDS}.snapshots", "describe_snapshots", "Show snapshots."),
     "describe-store": Entry(
         f"{_COMMANDS}.describing",
         "describe_store",
         "Show how much is stored and what each snapshot alone holds.",
     ),
+    "describe-tags": Entry(
+        f"{_COMMANDS}.tags", "describe_tags", "Show the tags of images, snapshots and volumes."
+    ),
+    "describe-volumes": Entry(f"{_COMMANDS}.volumes", "describe_volumes", "Show volumes."),
+    "disable-image": Entry(
+        f"{_COMMANDS}.images",
+        "disable_image",
+        "Hide an image, so that nothing is launched from it.",
+    ),
+    "disable-image-deprecation": Entry(
+        f"{_COMMANDS}.images",
+        "disable_image_deprecation",
+        "Take the time away from which on an image is deprecated.",
+    ),
+    "disable-image-deregistration-protection": Entry(
+        f"{_COMMANDS}.images",
+        "disable_image_deregistration_protection",
+        "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
+    ),
+    "enable-image": Entry(
+        f"{_COMMANDS}.images",
+        "enable_image",
+        "Make a disabled image available again.",
+    ),
+    "enable-image-deprecation": Entry(
+        f"{_COMMANDS}.images",
+        "enable_image_deprecation",
+        "Say from when on an image should not be used any more.",
+    ),
+    "enable-image-deregistration-protection": Entry(
+        f"{_COMMANDS}.images",
+        "enable_image_deregistration_protection",
+        "Refuse to deregister an image.",
+    ),
+    "get-rule": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "get_rule",
+        "Show one retention rule.",
+    ),
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
+    ),
+    "launch-image": Entry(
+        f"{_COMMANDS}.launching",
+        "launch_image",
+        "Write all disks of an image to files, ready to be started.",
     ),
     "list-changed-blocks": Entry(
         f"{_COMMANDS}.blocks",
         "list_changed_blocks",
         "List the blocks in which two snapshots differ.",
     ),
+    "list-images-in-recycle-bin": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "list_images_in_recycle_bin",
+        "Show the images in the recycle bin.",
+    ),
+    "list-rules": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "list_rules",
+        "Show the retention rules for one type of resource.",
+    ),
     "list-snapshot-blocks": Entry(
         f"{_COMMANDS}.blocks", "list_snapshot_blocks", "List the blocks that hold data."
     ),
+    "list-snapshots-in-recycle-bin": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "list_snapshots_in_recycle_bin",
+        "Show the snapshots in the recycle bin.",
+    ),
+    "lock-snapshot": Entry(
+        f"{_COMMANDS}.locks", "lock_snapshot", "Keep a snapshot from being deleted until a time."
+    ),
+    "modify-image-attribute": Entry(
+        f"{_COMMANDS}.image_attributes",
+        "modify_image_attribute",
+        "Change the description of an image. Nothing else of an image can change, but its tags.",
+    ),
+    "modify-snapshot-attribute": Entry(
+        f"{_COMMANDS}.snapshots",
+        "modify_snapshot_attribute",
+        "Say why the permissions of a snapshot cannot be changed.",
+    ),
     "rebuild-index": Entry(
         f"{_COMMANDS}.checking", "rebuild_index", "Make the index of a store anew from its packs."
+    ),
+    "register-image": Entry(
+        f"{_COMMANDS}.images",
+        "register_image",
+        "Make an image of snapshots that are completed.",
+    ),
+    "reset-image-attribute": Entry(
+        f"{_COMMANDS}.image_attributes",
+        "reset_image_attribute",
+        "Refuse to reset launch permissions, which do not exist here.",
+    ),
+    "reset-snapshot-attribute": Entry(
+        f"{_COMMANDS}.snapshots",
+        "reset_snapshot_attribute",
+        "Say why the permissions of a snapshot cannot be reset.",
+    ),
+    "restore-image-from-recycle-bin": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "restore_image_from_recycle_bin",
+        "Take an image out of the recycle bin.",
+    ),
+    "restore-snapshot-from-recycle-bin": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "restore_snapshot_from_recycle_bin",
+        "Take a snapshot out of the recycle bin.",
+    ),
+    "unlock-snapshot": Entry(
+        f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
+    ),
+    "update-rule": Entry(
+        f"{_COMMANDS}.recycle_bin",
+        "update_rule",
+        "Change a retention rule.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",

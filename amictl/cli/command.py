@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from amictl.cli.global_options import GLOBAL_NAMES, GlobalOption, global_options
+from amictl.cli.global_options import GLOBAL_NAMES, GlobalOption, global_options, input_options
 from amictl.cli.invocation import Invocation
+from amictl.cli.paging import paging_options, take_page
 from amictl.cli.words import Words
 from amictl.errors import AmictlError
 
@@ -68,7 +69,12 @@ class Command(click.Command):
         **attributes: Any,
     ) -> None:
         super().__init__(name, **attributes)
-        self.params = [*self.params, *global_options()]
+        self.params = [
+            *self.params,
+            *paging_options(name),
+            *global_options(),
+            *input_options(),
+        ]
         self.presentation = presentation
         self.examples = tuple(examples)
 
@@ -93,9 +99,11 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> int:
         invocation = ctx.ensure_object(Invocation)
         assert self.callback is not None
+        paginate = not invocation.given.no_paginate
+        page = take_page(str(self.name), ctx.params, paginate=paginate)
         with contextlib.closing(invocation):
             result: Result | None = ctx.invoke(self.callback, invocation, **ctx.params)
-        return self.show(invocation, result or {})
+        return self.show(invocation, page.of(result or {}))
 
     def show(self, invocation: Invocation, result: Result) -> int:
         """Write the result to standard output; the exit status."""

@@ -10,16 +10,17 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from amictl.cli.failures import FailedWorkerError
 from amictl.errors import CorruptStoreError, InterruptedBySignalError, StorageError, UsageError
 from amictl.progress import Progress
+
+if TYPE_CHECKING:
+    import subprocess
 
 SECURED_FD = "AMICTL_SECURED_FD"
 
@@ -46,6 +47,8 @@ def run_detached(arguments: Sequence[str], environment: Mapping[str, str]) -> di
 
     Raises FailedWorkerError, with the worker's own words and status, if it ends before that.
     """
+    import tempfile
+
     reader, writer = os.pipe()
     with tempfile.TemporaryFile() as complaints, os.fdopen(reader, "rb") as line_from_worker:
         try:
@@ -67,6 +70,8 @@ def run_detached(arguments: Sequence[str], environment: Mapping[str, str]) -> di
 def _spawn(
     arguments: Sequence[str], environment: Mapping[str, str], writer: int, complaints: IO[bytes]
 ) -> "subprocess.Popen[bytes]":
+    import subprocess
+
     # -P: `python -m` must not take a folder named amictl in the current directory for us.
     here = sys.path[:1] == [str(Path.cwd())]
     return subprocess.Popen(

@@ -1,6 +1,6 @@
 """The options that every command takes, before or after its name, and their environment."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,10 @@ class GlobalOptions:
     progress: str | None = None
     no_progress: bool | None = None
     color: str | None = None
+    ignore_unsupported: bool | None = None
+    no_paginate: bool | None = None
+    no_cli_pager: bool | None = None
+    no_cli_auto_prompt: bool | None = None
 
     def updated(self, given: Mapping[str, Any]) -> "GlobalOptions":
         """With the members of `given` that are not None; raises UsageError if two contradict."""
@@ -116,7 +120,55 @@ def global_options() -> list[GlobalOption]:
             type=click.Choice(("on", "off", "auto")),
             help="Colour in tables and in progress.",
         ),
+        _option(
+            "--ignore-unsupported",
+            is_flag=True,
+            help="Leave out EC2's options that have no meaning here, each with a warning.",
+        ),
+        _option("--no-paginate", is_flag=True, hidden=True),
+        _option("--no-cli-pager", is_flag=True, hidden=True),
+        _option("--no-cli-auto-prompt", is_flag=True, hidden=True),
     ]
+
+
+def input_options() -> list[GlobalOption]:
+    """Fresh click parameters, for every command but not for a group."""
+    return [
+        _eager(
+            "--cli-input-json",
+            _take_input,
+            metavar="JSON",
+            help="Take what is not on the command line from this JSON, or from file://PATH.",
+        ),
+        _eager("--cli-input-yaml", _take_input, metavar="YAML", help="The same in YAML."),
+        _eager(
+            "--generate-cli-skeleton",
+            _show_skeleton,
+            type=click.Choice(("input", "output", "yaml-input")),
+            is_flag=False,
+            flag_value="input",
+            help="Show a sample of such JSON or YAML, or of the result, and do nothing.",
+        ),
+    ]
+
+
+def _take_input(ctx: click.Context, parameter: click.Parameter, text: str | None) -> None:
+    if text is not None and not ctx.resilient_parsing:
+        from amictl.cli import skeletons
+
+        skeletons.take_input(ctx, parameter.opts[0], text)
+
+
+def _show_skeleton(ctx: click.Context, _: click.Parameter, kind: str | None) -> None:
+    if kind is not None and not ctx.resilient_parsing:
+        from amictl.cli import skeletons
+
+        click.echo(skeletons.skeleton(ctx.command, kind), nl=False)
+        ctx.exit()
+
+
+def _eager(name: str, callback: Callable[..., None], **attributes: Any) -> GlobalOption:
+    return _option(name, callback=callback, is_eager=True, expose_value=False, **attributes)
 
 
 def _option(name: str, **attributes: Any) -> GlobalOption:

@@ -8,6 +8,7 @@ import click
 
 from amictl.cli.command import take_global_options
 from amictl.cli.global_options import global_options
+from amictl.cli.refusing import refuse_command
 from amictl.cli.words import Words
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.table and not ctx.resilient_parsing:
+            refuse_command(ctx.command_path, args[0])
             raise unknown_command(args[0], list(self.table), ctx)
         return super().resolve_command(ctx, args)
 
@@ -80,6 +82,6 @@ def unknown_command(name: str, known: list[str], ctx: click.Context) -> UnknownC
     """The error for a word that is no command of this group."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known)
+    close = get_close_matches(name, known, cutoff=0.8)
     hint = f"did you mean {' or '.join(close)}?" if close else f"see {ctx.command_path} --help"
     return UnknownCommandError(f"no such command: {name}", hint, ctx)

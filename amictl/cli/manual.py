@@ -10,7 +10,7 @@ import click
 from amictl import __version__
 from amictl.cli import manual_texts as texts
 from amictl.cli.command import Command
-from amictl.cli.global_options import GlobalOption
+from amictl.cli.global_options import GlobalOption, input_options
 from amictl.cli.lazy_group import LazyGroup
 from amictl.cli.main import PROGRAM, program
 from amictl.cli.roff import Page, bold, escaped, italic
@@ -54,7 +54,8 @@ def _program_page() -> str:
     page.heading("COMMANDS")
     page.items((name, program.table[name].help) for name in sorted(program.table))
     page.heading("OPTIONS OF ALL COMMANDS")
-    _options(page, [param for param in program.params if isinstance(param, click.Option)])
+    everywhere = [param for param in program.params if isinstance(param, click.Option)]
+    _options(page, [*everywhere, *input_options()])
     page.heading("OPTIONS AND VALUES")
     page.prose(texts.VALUES)
     page.heading("RESULTS")
@@ -67,7 +68,8 @@ def _program_page() -> str:
         page.heading(heading)
         page.items(table)
     page.heading("SEE ALSO")
-    _references(page, [f"{PROGRAM}-{name}(1)" for name in sorted(program.table)])
+    inner = [f"{PROGRAM}-{name}(1)" for name in sorted(program.table)]
+    _references(page, [*inner, *texts.SEE_ALSO])
     return page.text()
 
 

@@ -23,12 +23,28 @@ every word after --, is an argument of the command.
 
 Structured values are written as Key=value pairs with commas between them: [a,b] is a list,
 {K=v,L=w} a structure in a structure, and quotes inside keep commas and spaces. Instead, JSON or
-file://PATH, the name of a file that holds either, may be given.
+file://PATH, the name of a file that holds either, may be given. Of a structure whose only member
+is Value, the bare value is enough.
+
+With --cli-input-json all parameters may come from one JSON object, whose members are those of
+EC2: ImageIds for --image-ids, DryRun for --dry-run. Options and arguments that EC2 has not, are
+named in the same style: --pre-freeze is PreFreeze, the argument TARGET is Target.
+--generate-cli-skeleton shows them all; it needs no other option and no region. What is on the
+command line too, wins. --cli-input-json and its kin stand after the name of the command.
+
+An option of EC2 that has no meaning here is refused by its name with the reason, before anything
+else is looked at. With --ignore-unsupported it is left out together with its values.
 """
 
 RESULTS = """
 The result goes to standard output, everything else to standard error. An operation whose result
 is empty prints nothing. Facts that EC2 has no field for are in the member Amictl.
+
+A list comes whole unless --max-items says how many items are wanted. If there are more, the result
+has the member NextToken, which --starting-token takes; the next piece begins after the item that
+was shown last, even if others came or went. --query selects from the piece that is shown, and with
+--output text, too, it is asked once. EC2's own --max-results and --next-token do the same; the
+former cannot be used together with ids.
 
 Notes, such as when the disk of a machine may change again, and a progress bar are shown when
 standard error is a terminal. With --progress json they are lines of JSON, whose member
@@ -74,4 +90,4 @@ EXIT_STATUS = (
     ("143", "SIGTERM stopped it."),
 )  # fmt: skip
 
-SEE_ALSO = ("amictl-store(5)",)
+SEE_ALSO = ("amictl-ec2(7)", "amictl-store(5)")

@@ -50,6 +50,18 @@ class IdsType(ListType):
         return (require_id(self.kind, value),)
 
 
+class WordsType(ListType):
+    """Words in a row, as they are."""
+
+    name = "text"
+
+    def accepts(self, word: str) -> bool:
+        return True
+
+    def convert(self, value: str, param: Parameter, ctx: Context) -> tuple[Any, ...]:
+        return (value,)
+
+
 class StructuresType(ListType):
     """Structures in a row: shorthand, JSON or `file://`."""
 
@@ -69,6 +81,23 @@ class StructuresType(ListType):
             raise UsageError(
                 f"{option}: {error.message}", hint=error.hint, code=error.code
             ) from error
+
+
+class StructureType(click.ParamType[dict[str, Any]]):
+    """One structure: shorthand, JSON or `file://`."""
+
+    name = "shorthand"
+
+    def __init__(self, shape: shapes.Structure) -> None:
+        self.shape = shape
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> dict[str, Any]:
+        items = StructuresType(self.shape).convert(value, param, ctx)
+        if len(items) != 1:
+            option = param.opts[0] if param else "the option"
+            raise UsageError(f"{option}: expected one structure, found {len(items)}")
+        structure: dict[str, Any] = items[0]
+        return structure
 
 
 class DiskType(click.ParamType[tuple[str | None, Path]]):

@@ -9,7 +9,6 @@ from amictl.cli import shapes
 from amictl.cli.option_types import DurationType, IdsType, IdType, StructuresType
 from amictl.cli.words import ListOption, ListType
 from amictl.errors import UnsupportedError, UsageError
-from amictl.model.tags import require_tags
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -46,14 +45,28 @@ def tag_specifications(resources: str) -> Decorator:
 
 def tags_of(specifications: Sequence[dict[str, Any]], *kinds: str) -> tuple[dict[str, str], ...]:
     """The tags for each kind of resource. Raises UsageError for what EC2 would refuse, too."""
+    from amictl.model.tags import require_tags
+
     pairs: dict[str, list[tuple[str, str]]] = {kind: [] for kind in kinds}
     for specification in specifications:
         kind = specification["ResourceType"]
         if kind not in pairs:
             raise UsageError(f"{kind!r} is not a resource that is made here: {', '.join(kinds)}")
-        tags = specification.get("Tags", [])
+        tags = specification.get("Tags")
+        if not tags:
+            raise UsageError("Tag specification must have at least one tag")
         pairs[kind].extend((tag["Key"], tag.get("Value", "")) for tag in tags)
     return tuple(require_tags(pairs[kind]) for kind in kinds)
+
+
+def filters(names: str) -> Decorator:
+    """`--filters`; `names` says which there are, for the help."""
+    return list_option(
+        "--filters",
+        StructuresType(shapes.FILTER),
+        metavar="FILTER...",
+        help=f"Only what all of these match, as Name=NAME,Values=VALUE,...: {names}.",
+    )
 
 
 def dry_run() -> Decorator:
@@ -124,20 +137,3 @@ def freeze_request(options: dict[str, Any]) -> Any:
         post_freeze=options.pop("post_freeze"),
         timeout_seconds=options.pop("freeze_timeout"),
     )
-
-
-def refused(*names: str, because: str) -> Decorator:
-    """EC2 options that have no meaning here; each is refused by name."""
-
-    def refuse(_: click.Context, parameter: click.Parameter, value: Any) -> None:
-        if value is not None:
-            raise UnsupportedError(f"{parameter.opts[0]} has no meaning here: {because}")
-
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
-            function = click.option(name, hidden=True, expose_value=False, callback=refuse)(
-                function
-            )
-        return function
-
-    return add

@@ -42,7 +42,8 @@ def rendered(invocation: Invocation, presentation: "Presentation", result: dict[
         case "text":
             from amictl.cli.text_output import text_of
 
-            return text_of(value)
+            values = _pieces(result) if query is None else [value]
+            return "".join(text_of(item) for item in values)
         case "yaml":
             import yaml
 
@@ -54,6 +55,13 @@ def rendered(invocation: Invocation, presentation: "Presentation", result: dict[
             return table_of(value, invocation, columns)
         case _:
             return json.dumps(value, indent=4, ensure_ascii=False) + "\n"
+
+
+def _pieces(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """In text the token of the next piece has a line of its own after the items."""
+    yield {name: member for name, member in result.items() if name != "NextToken"}
+    if "NextToken" in result:
+        yield {"NextToken": {"NextToken": result["NextToken"]}}
 
 
 def identifiers(result: dict[str, Any], name: str | None) -> Iterator[str]:

@@ -45,6 +45,15 @@ TAG = Structure({"Key": Text(), "Value": Text()}, frozenset({"Key"}))
 TAG_SPECIFICATION = Structure(
     {"ResourceType": Text(), "Tags": ListOf(TAG)}, frozenset({"ResourceType"})
 )
+VALUE = Structure({"Value": Text()})
+FILTER = Structure({"Name": Text(), "Values": ListOf(Text())}, frozenset({"Name"}))
+RETENTION_PERIOD = Structure(
+    {"RetentionPeriodValue": Integer(), "RetentionPeriodUnit": Text()},
+    frozenset({"RetentionPeriodValue", "RetentionPeriodUnit"}),
+)
+RESOURCE_TAG = Structure(
+    {"ResourceTagKey": Text(), "ResourceTagValue": Text()}, frozenset({"ResourceTagKey"})
+)
 BLOCK_DEVICE_MAPPING = Structure(
     {
         "DeviceName": Text(),
@@ -80,13 +89,28 @@ def begins_like(text: str, shape: Structure) -> bool:
 def read(text: str, shape: Structure) -> list[dict[str, Any]]:
     """The structures that one word stands for: shorthand or a JSON object one, a JSON list many.
 
-    `file://PATH` is replaced by what the file holds. Raises UsageError, naming the place.
+    `file://PATH` is replaced by what the file holds. Where a structure has the one member `Value`,
+    a bare word is that member's value. Raises UsageError, naming the place.
     """
-    if text.startswith("file://"):
-        text = _text_of(Path(text.removeprefix("file://")))
-    value = _json(text) if text.lstrip().startswith(("[", "{")) else shorthand.parse(text)
+    text = text_or_file(text)
+    if text.lstrip().startswith(("[", "{")):
+        value = json_value(text)
+    elif shape.members.keys() == {"Value"} and shorthand.first_key(text) != "Value":
+        value = {"Value": text}
+    else:
+        value = shorthand.parse(text)
     items = value if isinstance(value, list) else [value]
     return [typed(item, shape, "") for item in items]
+
+
+def text_or_file(text: str) -> str:
+    """The text itself, or what the file of `file://PATH` holds.
+
+    Raises UsageError if that is not text, StorageError if it cannot be read.
+    """
+    if text.startswith("file://"):
+        return _text_of(Path(text.removeprefix("file://")))
+    return text
 
 
 def typed(value: Any, shape: Shape, place: str) -> Any:
@@ -158,7 +182,8 @@ def _text_of(path: Path) -> str:
         raise StorageError.from_os_error(error, "read the parameter file") from error
 
 
-def _json(text: str) -> Any:
+def json_value(text: str) -> Any:
+    """Raises UsageError for what is not JSON, and for a member that is given twice."""
     import json
 
     try:

@@ -3,7 +3,8 @@
 `--image-ids a b c` becomes `--image-ids=a --image-ids=b --image-ids=c`: an option that takes
 several values is followed by words as long as these have the form of its values. The first other
 word, and all after `--`, is an argument. As in the AWS CLI, the beginning of an option's name is
-enough if no other option begins with it.
+enough if no other option begins with it. Options that EC2 has and amictl has not are found here
+too, so that they are refused before anything else is complained about.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 
 import click
 
+from amictl.cli.invocation import Invocation
+from amictl.cli.refusing import Refusals, is_ignoring
 from amictl.errors import UsageError
 
 
@@ -43,6 +46,7 @@ class Words:
     """The options of one command; `arguments` says whether it takes words that are no options."""
 
     options: dict[str, click.Option]
+    refusals: Refusals
     arguments: bool
     subcommands: bool
 
@@ -52,12 +56,16 @@ class Words:
         options = [param for param in params if isinstance(param, click.Option)]
         return cls(
             {name: option for option in options for name in names(option)},
+            _refusals(command, context),
             arguments=any(isinstance(param, click.Argument) for param in params),
             subcommands=isinstance(command, click.Group),
         )
 
     def prepared(self, words: Sequence[str]) -> list[str]:
-        """The same command line in click's terms. Raises UsageError for an ambiguous option."""
+        """The same command line in click's terms.
+
+        Raises UsageError for an ambiguous option, UnsupportedError for a refused one.
+        """
         return list(self._prepared(words))
 
     def _prepared(self, words: Sequence[str]) -> Iterator[str]:
@@ -70,22 +78,32 @@ class Words:
             name, equals, value = word.partition("=")
             option = self.options.get(name := self._full_name(name))
             following = words[position + 1 :]
-            if option is None or equals:
+            if option is None and self._is_refused(name):
+                self.refusals.leave_out(name)
+                taken = 0 if equals else self.refusals.count_values(name, following)
+            elif option is None or equals:
                 yield name + equals + value if option else word
                 taken = 0
             elif isinstance(option, ListOption):
                 taken = self._count_values(option, following)
                 yield from (f"{name}={item}" for item in following[:taken])
+            elif isinstance(option.type, click.Choice) and _may_stand_alone(option):
+                taken = int(bool(following) and following[0] in option.type.choices)
+                yield f"{name}={following[0] if taken else option.flag_value}"
             else:
                 taken = 0 if option.is_flag else 1
                 yield from (name, *following[:taken])
             position += 1 + taken
 
+    def _is_refused(self, name: str) -> bool:
+        return name.startswith("--") and name in self.refusals.reasons
+
     def _full_name(self, name: str) -> str:
-        if not name.startswith("--") or name in self.options:
+        if not name.startswith("--") or name in self.options or name in self.refusals.reasons:
             return name
-        candidates = sorted(full for full in self.options if full.startswith(name))
-        if len({id(self.options[full]) for full in candidates}) > 1:
+        known = (*self.options, *(self.refusals.reasons.keys() - self.options.keys()))
+        candidates = sorted(full for full in known if full.startswith(name))
+        if len({id(self.options.get(full, full)) for full in candidates}) > 1:
             raise UsageError(
                 f"the option {name} is ambiguous", hint=f"did you mean {' or '.join(candidates)}?"
             )
@@ -99,6 +117,18 @@ class Words:
                 break
             count += 1
         return count
+
+
+def _refusals(command: click.Command, context: click.Context) -> Refusals:
+    """Nothing is refused while the shell completes a line."""
+    invocation = context.find_object(Invocation) or Invocation()
+    return Refusals(
+        None if context.resilient_parsing else str(command.name), is_ignoring(invocation.arguments)
+    )
+
+
+def _may_stand_alone(option: click.Option) -> bool:
+    return not option.is_flag and isinstance(option.flag_value, str)
 
 
 def names(option: click.Option) -> Iterable[str]:

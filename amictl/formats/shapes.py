@@ -3,9 +3,12 @@
 Absent fields are left out, as EC2 does. What EC2 has no field for stands in the member `Amictl`.
 """
 
+from datetime import datetime
 from typing import Any
 
+from amictl.model import facts
 from amictl.model.images import size_gib
+from amictl.model.locks import Lock
 from amictl.model.records import (
     Attributes,
     ImageCore,
@@ -16,12 +19,27 @@ from amictl.model.records import (
     Tag,
 )
 from amictl.model.source import Freeze
+from amictl.model.times import timestamp
 
 Snapshots = dict[str, SnapshotCore]
 """Cores of snapshots by their ids."""
 
 _CONSISTENCIES = ("crash", "quiesced", "at-rest")
 """The weakest first."""
+
+_SNAPSHOT_INFO = (
+    "SnapshotId",
+    "VolumeId",
+    "State",
+    "Progress",
+    "StartTime",
+    "OwnerId",
+    "Description",
+    "VolumeSize",
+    "Encrypted",
+    "Tags",
+    "Amictl",
+)
 
 
 def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]:
@@ -80,35 +98,71 @@ def pending_snapshot_shape(work: PendingSnapshot, *, alive: bool, died: str = ""
     return _without_absent(shape)
 
 
-def image_shape(core: ImageCore, attributes: Attributes, snapshots: Snapshots) -> dict[str, Any]:
-    """A registered image, as DescribeImages gives it, with what exists of its snapshots."""
-    return _image(core, attributes.state, attributes.description, attributes.tags, None, snapshots)
+def snapshot_info_shape(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """The shape of a snapshot as CreateSnapshots gives it, with fewer members."""
+    return {key: snapshot[key] for key in _SNAPSHOT_INFO if key in snapshot}
 
 
-def pending_image_shape(
-    work: PendingImage, *, alive: bool, snapshots: Snapshots, died: str
-) -> dict[str, Any]:
-    """An image that is being made, or whose making failed; `died` as for snapshots."""
-    pending = alive and work.reason is None
-    state = "pending" if pending else "failed"
+def lock_shape(lock: Lock, now: datetime) -> dict[str, Any]:
+    """The lock of a snapshot, as LockSnapshot gives it, without the snapshot's id."""
+    return {
+        "LockState": lock.state(now),
+        "LockDuration": lock.duration_days,
+        "LockCreatedOn": timestamp(lock.created),
+        "LockDurationStartTime": timestamp(lock.starts),
+        "LockExpiresOn": timestamp(lock.expires),
+    }
+
+
+def image_shape(core: ImageCore, attributes: Attributes) -> dict[str, Any]:
+    """A registered image, as DescribeImages gives it, without what its snapshots say."""
+    until = attributes.fact(facts.PROTECTED_UNTIL)
     return _image(
-        work.image,
-        state,
-        work.description,
-        work.tags,
-        None if pending else work.reason or died,
-        snapshots,
+        core, attributes.state, attributes.description, attributes.tags
+    ) | _without_absent(
+        {
+            "DeprecationTime": attributes.fact(facts.DEPRECATION_TIME),
+            "DeregistrationProtection": protection_of(attributes),
+            "LastLaunchedTime": attributes.fact(facts.LAST_LAUNCHED_TIME),
+            "SourceImageId": attributes.fact(facts.SOURCE_IMAGE),
+            "Amictl": {"DeregistrationProtectedUntil": until} if until else None,
+        }
     )
 
 
-def _image(
-    core: ImageCore,
-    state: str,
-    description: str,
-    tags: tuple[Tag, ...],
-    reason: str | None,
-    snapshots: Snapshots,
-) -> dict[str, Any]:
+def protection_of(attributes: Attributes) -> str | None:
+    """Whether an image is protected from deregistration, in EC2's words; None if it never was."""
+    ended = "disabled" if attributes.fact(facts.PROTECTED_UNTIL) else None
+    return attributes.fact(facts.PROTECTION) or ended
+
+
+def pending_image_shape(work: PendingImage, *, alive: bool, died: str) -> dict[str, Any]:
+    """An image that is being made, or whose making failed; `died` as for snapshots."""
+    if alive and work.reason is None:
+        return _image(work.image, "pending", work.description, work.tags)
+    reason = {"Code": "Server.InternalError", "Message": work.reason or died}
+    return _image(work.image, "failed", work.description, work.tags) | {"StateReason": reason}
+
+
+def with_snapshots(image: dict[str, Any], snapshots: Snapshots) -> dict[str, Any]:
+    """The shape of an image with what exists of its snapshots: exact sizes and the moment."""
+    mappings = [_with_size(mapping, snapshots) for mapping in image["BlockDeviceMappings"]]
+    ours = (image.get("Amictl") or {}) | (_one_moment(snapshots) or {})
+    return _without_absent({**image, "BlockDeviceMappings": mappings, "Amictl": ours or None})
+
+
+def mapped_snapshots(image: dict[str, Any]) -> list[str]:
+    """Ids of the snapshots that the shape of an image names."""
+    mapped = (mapping.get("Ebs", {}).get("SnapshotId") for mapping in image["BlockDeviceMappings"])
+    return [snapshot_id for snapshot_id in mapped if snapshot_id is not None]
+
+
+def _with_size(mapping: dict[str, Any], snapshots: Snapshots) -> dict[str, Any]:
+    snapshot = snapshots.get(mapping.get("Ebs", {}).get("SnapshotId", ""))
+    return mapping | {"Amictl": {"SizeBytes": snapshot.size_bytes}} if snapshot else mapping
+
+
+def _image(core: ImageCore, state: str, description: str, tags: tuple[Tag, ...]) -> dict[str, Any]:
     return _without_absent(
         {
             "ImageId": core.image_id,
@@ -116,7 +170,6 @@ def _image(
             "Name": core.name,
             "Description": description or None,
             "State": state,
-            "StateReason": {"Code": "Server.InternalError", "Message": reason} if reason else None,
             "OwnerId": core.owner_id,
             "CreationDate": core.creation_date,
             "Public": False,
@@ -127,14 +180,13 @@ def _image(
             "RootDeviceName": core.root_device_name,
             "RootDeviceType": "ebs",
             "VirtualizationType": "hvm",
-            "BlockDeviceMappings": [mapping_shape(mapping, snapshots) for mapping in core.mappings],
+            "BlockDeviceMappings": [mapping_shape(mapping) for mapping in core.mappings],
             "Tags": _tags(tags),
-            "Amictl": _one_moment(snapshots),
         }
     )
 
 
-def mapping_shape(mapping: Mapping, snapshots: Snapshots) -> dict[str, Any]:
+def mapping_shape(mapping: Mapping) -> dict[str, Any]:
     """One block device mapping."""
     if mapping.virtual_name is not None:
         return {"DeviceName": mapping.device_name, "VirtualName": mapping.virtual_name}
@@ -147,10 +199,7 @@ def mapping_shape(mapping: Mapping, snapshots: Snapshots) -> dict[str, Any]:
         "Throughput": mapping.throughput,
         "Encrypted": False,
     }
-    shape: dict[str, Any] = {"DeviceName": mapping.device_name, "Ebs": _without_absent(ebs)}
-    if mapping.snapshot_id in snapshots:
-        shape["Amictl"] = {"SizeBytes": snapshots[mapping.snapshot_id].size_bytes}
-    return shape
+    return {"DeviceName": mapping.device_name, "Ebs": _without_absent(ebs)}
 
 
 def _one_moment(snapshots: Snapshots) -> dict[str, str] | None:

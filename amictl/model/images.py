@@ -6,17 +6,26 @@ from collections.abc import Mapping as Pairs
 from dataclasses import dataclass
 from typing import Any
 
-from amictl.errors import BlockDeviceMappingError, ImageNameMalformedError, UsageError
+from amictl.errors import (
+    BlockDeviceMappingError,
+    ImageNameMalformedError,
+    UnsupportedError,
+    UsageError,
+)
 from amictl.model.records import ImageCore, Mapping
 
 ROOT_DEVICE = "/dev/sda1"
+USUAL_ROOTS = (ROOT_DEVICE, "/dev/xvda")
+DEFAULT_ARCHITECTURE = "x86_64"
 ARCHITECTURES = ("i386", "x86_64", "arm64")
 BOOT_MODES = ("legacy-bios", "uefi", "uefi-preferred")
 VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
+MAX_VOLUME_SIZE_GIB = 65_536
 GIB = 1024**3
 
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 _DEVICE = re.compile(r"/dev/[a-z][a-z0-9]{1,31}|xvd[a-z]{1,2}")
+_NO_BOOT_TYPES = ("sc1", "st1")
 _EPHEMERAL = re.compile(r"ephemeral([0-9]|1[0-9]|2[0-3])")
 _EBS_KEYS = {
     "SnapshotId",
@@ -27,6 +36,15 @@ _EBS_KEYS = {
     "Throughput",
     "Encrypted",
 }
+_EBS_NOT_HERE = {
+    "AvailabilityZone": "a region is one directory and has no zones",
+    "AvailabilityZoneId": "a region is one directory and has no zones",
+    "EbsCardIndex": "which adapter a disk hangs on is decided by the hypervisor",
+    "KmsKeyId": "this version does not encrypt",
+    "OutpostArn": "there are no outposts",
+    "VolumeInitializationRate": "a volume is whole as soon as it is there",
+}
+_MAC_ARCHITECTURES = ("x86_64_mac", "arm64_mac")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,44 +106,122 @@ def plan_devices(given: Sequence[str | None], root_device_name: str | None) -> l
 
 
 def image_core(
-    request: ImageRequest, volumes: Pairs[str, tuple[str, int]], snapshot_size: Callable[[str], int]
+    request: ImageRequest,
+    volumes: Pairs[str, tuple[str, int]],
+    snapshot_size: Callable[[str], int],
 ) -> ImageCore:
-    """The core of an image whose disks are `volumes`: device name to snapshot id and size in bytes.
+    """The image of these volumes: device name to snapshot id and size in bytes, in order.
 
     The first volume is the root. `snapshot_size` gives the bytes of another snapshot that a
-    mapping names. Raises UsageError, BlockDeviceMappingError, SnapshotNotFoundError.
+    mapping names. Raises UsageError, BlockDeviceMappingError, SnapshotNotFoundError, and
+    UnsupportedError for what has no meaning here.
     """
+    root = next(iter(volumes))
+    disks = {
+        device: Mapping(device, snapshot_id, size_gib(size), delete_on_termination=device == root)
+        for device, (snapshot_id, size) in volumes.items()
+    }
+    return _core(request, root, disks | _mappings(request, root, disks, snapshot_size))
+
+
+def registered_core(
+    request: ImageRequest, root_device_name: str | None, snapshot_size: Callable[[str], int]
+) -> ImageCore:
+    """The image that only mappings make. EC2's RegisterImage.
+
+    Without a name the root is the only device with a snapshot, else the one with a usual name.
+    Raises as `image_core`.
+    """
+    root = root_device_name or _likely_root(request.mappings)
+    mappings = _mappings(request, root, {}, snapshot_size)
+    if root not in mappings or mappings[root].snapshot_id is None:
+        raise BlockDeviceMappingError(
+            f"the root device {root} has no snapshot",
+            hint=f"map one: DeviceName={root},Ebs={{SnapshotId=snap-...}}",
+        )
+    return _core(request, root, mappings)
+
+
+def root_mapping(core: ImageCore) -> Mapping:
+    """The mapping of the root device."""
+    return next(one for one in core.mappings if one.device_name == core.root_device_name)
+
+
+def mapping_from(given: dict[str, Any], snapshot_size: Callable[[str], int]) -> Mapping | None:
+    """A mapping that stands for itself, from EC2's shape; None for NoDevice.
+
+    Raises BlockDeviceMappingError, SnapshotNotFoundError.
+    """
+    return _mapping(str(given.get("DeviceName", "")), given, None, snapshot_size)
+
+
+def _likely_root(mappings: Sequence[dict[str, Any]]) -> str:
+    with_snapshot = [
+        str(given.get("DeviceName"))
+        for given in mappings
+        if isinstance(given.get("Ebs"), dict) and "SnapshotId" in given["Ebs"]
+    ]
+    usual = [device for device in with_snapshot if device in USUAL_ROOTS]
+    for names in (with_snapshot, usual):
+        if len(names) == 1:
+            return names[0]
+    raise UsageError(
+        "The request must contain the parameter RootDeviceName",
+        hint=f"--root-device-name {ROOT_DEVICE}, and a snapshot that is mapped to it",
+        code="MissingParameter",
+    )
+
+
+def _core(request: ImageRequest, root: str, mappings: dict[str, Mapping]) -> ImageCore:
+    if request.architecture in _MAC_ARCHITECTURES:
+        raise UnsupportedError(
+            f"architecture {request.architecture}: such images start on machines of Apple only"
+        )
     if request.architecture is not None and request.architecture not in ARCHITECTURES:
         raise UsageError(
             f"architecture {request.architecture} is not one of {', '.join(ARCHITECTURES)}"
         )
     if request.boot_mode is not None and request.boot_mode not in BOOT_MODES:
         raise UsageError(f"boot mode {request.boot_mode} is not one of {', '.join(BOOT_MODES)}")
-    root = next(iter(volumes))
-    mappings = {
-        device: Mapping(device, snapshot_id, size_gib(size), delete_on_termination=device == root)
-        for device, (snapshot_id, size) in volumes.items()
-    }
+    if mappings[root].volume_type in _NO_BOOT_TYPES:
+        raise BlockDeviceMappingError(
+            f"the root device {root} cannot be of volume type {mappings[root].volume_type}",
+            code="BootForVolumeTypeUnsupported",
+        )
+    return ImageCore(
+        image_id=request.image_id,
+        name=request.name,
+        owner_id=request.owner_id,
+        creation_date=request.creation_date,
+        architecture=request.architecture or DEFAULT_ARCHITECTURE,
+        boot_mode=request.boot_mode,
+        platform=request.platform,
+        root_device_name=root,
+        mappings=tuple(mappings.values()),
+    )
+
+
+def _mappings(
+    request: ImageRequest,
+    root: str,
+    disks: dict[str, Mapping],
+    snapshot_size: Callable[[str], int],
+) -> dict[str, Mapping]:
+    """The mappings that the user gave, by device."""
+    found: dict[str, Mapping] = {}
     seen: set[str] = set()
     for given in request.mappings:
         device = str(given.get("DeviceName", ""))
         if device in seen:
             raise BlockDeviceMappingError(f"device {device} is mapped twice")
         seen.add(device)
-        mapping = _mapping(device, given, mappings.get(device), snapshot_size)
+        if device == root and device not in disks and isinstance(given.get("Ebs"), dict):
+            # As the root disk of CreateImage: it goes with its instance.
+            given = {**given, "Ebs": {"DeleteOnTermination": True, **given["Ebs"]}}
+        mapping = _mapping(device, given, disks.get(device), snapshot_size)
         if mapping is not None:
-            mappings[device] = mapping
-    return ImageCore(
-        image_id=request.image_id,
-        name=request.name,
-        owner_id=request.owner_id,
-        creation_date=request.creation_date,
-        architecture=request.architecture or "x86_64",
-        boot_mode=request.boot_mode,
-        platform=request.platform,
-        root_device_name=root,
-        mappings=tuple(mappings.values()),
-    )
+            found[device] = mapping
+    return found
 
 
 def _mapping(
@@ -161,14 +257,14 @@ def _mapping(
 def _ebs_mapping(
     device: str, ebs: dict[str, Any], disk: Mapping | None, snapshot_size: Callable[[str], int]
 ) -> Mapping:
-    unknown = set(ebs) - _EBS_KEYS
-    if unknown:
+    _require_known(device, ebs)
+    if "Encrypted" in ebs and disk is None and "SnapshotId" in ebs:
         raise BlockDeviceMappingError(
-            f"the mapping of {device} has {sorted(unknown)[0]}, which amictl does not know"
+            f"the encrypted flag cannot be specified since device {device} has a snapshot specified"
         )
     if ebs.get("Encrypted"):
         raise BlockDeviceMappingError(
-            f"device {device} cannot be encrypted here", hint="copy the image with a key"
+            f"device {device} cannot be encrypted here", hint="leave Encrypted out, or false"
         )
     if disk is not None and ("SnapshotId" in ebs or "VolumeSize" in ebs):
         raise BlockDeviceMappingError(
@@ -183,6 +279,10 @@ def _ebs_mapping(
             raise BlockDeviceMappingError(
                 f"device {device} is smaller than its snapshot, which has {least} GiB"
             )
+    if ebs.get("VolumeSize", 1) > MAX_VOLUME_SIZE_GIB:
+        raise BlockDeviceMappingError(
+            f"device {device} is larger than {MAX_VOLUME_SIZE_GIB} GiB, which no volume can be"
+        )
     if size is None or size < 1:
         raise BlockDeviceMappingError(
             f"the mapping of {device} needs a snapshot or a volume size in GiB"
@@ -201,6 +301,18 @@ def _ebs_mapping(
         iops=ebs.get("Iops"),
         throughput=ebs.get("Throughput"),
     )
+
+
+def _require_known(device: str, ebs: dict[str, Any]) -> None:
+    for key in sorted(ebs):
+        if key in _EBS_NOT_HERE:
+            raise UnsupportedError(
+                f"{key} in the mapping of {device} has no meaning here: {_EBS_NOT_HERE[key]}"
+            )
+        if key not in _EBS_KEYS:
+            raise BlockDeviceMappingError(
+                f"the mapping of {device} has {key}, which amictl does not know"
+            )
 
 
 def size_gib(size_bytes: int) -> int:

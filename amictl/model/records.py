@@ -19,6 +19,7 @@ VolumeId = Annotated[str, Meta(pattern=r"\Avol-[0-9a-f]{17}\Z")]
 OwnerId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
 Hex32 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex64 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+RuleId = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z]{11}\Z")]
 Digits = Annotated[str, Meta(pattern=r"\A-?[0-9]+\Z")]
 Count = Annotated[int, Meta(ge=0)]
 
@@ -247,7 +248,7 @@ class RetentionRule:
     `own_tags` are those of the rule itself.
     """
 
-    identifier: str
+    identifier: RuleId
     resource_type: str
     retention_days: Count
     description: str

@@ -96,19 +96,27 @@ class DirectoryStorage:
             self._open.clear()
 
     def read(self, name: str) -> bytes:
-        path = self.root / name
-        with _reading(path):
-            descriptor = os.open(path, _READ | os.O_NONBLOCK)  # no waiting for a pipe's writer
+        # Called for each record: paths and contexts are made only when something is wrong.
+        try:
+            # No waiting for a pipe's writer.
+            descriptor = os.open(f"{os.fspath(self.root)}/{name}", _READ | os.O_NONBLOCK)
             try:
-                status = os.fstat(descriptor)
-                if stat.S_ISDIR(status.st_mode):
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                if not stat.S_ISREG(status.st_mode) or status.st_size > _READ_SIZE_MAX:
-                    raise CorruptStoreError(f"{path} is not a file, or impossibly large")
-                with os.fdopen(descriptor, "rb", closefd=False) as file:
-                    return file.read()
+                return self._read_whole(descriptor, name)
             finally:
                 os.close(descriptor)
+        except OSError as error:
+            raise _reading_error(self.root / name, error) from error
+
+    def _read_whole(self, descriptor: int, name: str) -> bytes:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _READ_SIZE_MAX:
+            raise CorruptStoreError(f"{self.root / name} is not a file, or impossibly large")
+        pieces = []
+        while piece := os.read(descriptor, status.st_size + 1):
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def read_into(self, name: str, offset: int, target: memoryview) -> None:
         # Called for each frame: paths and contexts are made only when something is wrong.

@@ -112,6 +112,10 @@ class Disk:
         """Make one directory, mode 0700. Raises FileExistsError."""
         path.mkdir(DIRECTORY_MODE)
 
+    def remove_directory(self, path: Path) -> None:
+        """Remove an empty directory; durable after `sync_directory`."""
+        path.rmdir()
+
     def sync_directory(self, path: Path) -> None:
         """When this returns, the names in the directory survive a power cut."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
 """Snapshots, images, volumes and names: their records, and in which order they are written."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -69,6 +69,13 @@ def read_image_core(store: Store, image_id: str) -> ImageCore:
     return core
 
 
+def not_found(record_id: str) -> NotFoundError:
+    """The error for a snapshot or an image that does not exist."""
+    if record_id.startswith("snap-"):
+        return _no_snapshot(record_id)
+    return _no_image(record_id)
+
+
 def _no_snapshot(snapshot_id: str) -> SnapshotNotFoundError:
     return SnapshotNotFoundError(f"The snapshot '{snapshot_id}' does not exist.")
 
@@ -105,6 +112,18 @@ def snapshot_ids(store: Store) -> list[str]:
 def image_ids(store: Store) -> list[str]:
     """Ids of all registered images, those in the recycle bin included, in order."""
     return sorted(_ids(store, "images", "ami"))
+
+
+def live_attributes(store: Store, record_ids: Iterable[str]) -> Iterator[Attributes]:
+    """The attributes of those that have any and are not in the recycle bin.
+
+    What is damaged is left to a check.
+    """
+    for record_id in record_ids:
+        with suppress(CorruptStoreError):
+            attributes = read_attributes(store, record_id)
+            if attributes.state != IN_BIN:
+                yield attributes
 
 
 def put_snapshot(store: Store, core: SnapshotCore, attributes: Attributes) -> None:
@@ -165,15 +184,14 @@ def users_of(store: Store, snapshot_id: str) -> list[str]:
 
     Raises CorruptStoreError if an image cannot be read: it may be one.
     """
-    users = [
-        image_id
-        for image_id in image_ids(store)
-        if _maps(read_image_core(store, image_id), snapshot_id) and not _is_in_bin(store, image_id)
-    ]
-    for image_id, seen in pending.all_seen(store, "ami-"):
-        if seen.alive and isinstance(seen.work, PendingImage):
-            users += [image_id] * _maps(seen.work.image, snapshot_id)
-    return sorted(set(users))
+    found = {image.image_id for image in _all_images(store) if snapshot_id in _mapped_by(image)}
+    return sorted(image_id for image_id in found if not _is_in_bin(store, image_id))
+
+
+def mapped_snapshots(store: Store) -> set[str]:
+    """The snapshots that have users. Raises CorruptStoreError as `users_of` does."""
+    live = (image for image in _all_images(store) if not _is_in_bin(store, image.image_id))
+    return {snapshot_id for image in live for snapshot_id in _mapped_by(image)}
 
 
 @contextmanager
@@ -201,6 +219,14 @@ def reserve_name(store: Store, name: str, image_id: str) -> str | None:
     """Take an image name; returns None, or the id of the image that has it.
 
     A name whose image neither exists nor is being made is taken over.
+    """
+    with exclusively(store):
+        return take_name(store, name, image_id)
+
+
+def take_name(store: Store, name: str, image_id: str) -> str | None:
+    """The same for who holds the catalogue, as one who takes an image out of the recycle bin does:
+    nobody takes the name over before that image exists again.
     """
     place = layout.image_name(name)
     wanted = record_format.encode(ImageName(name, image_id))
@@ -287,8 +313,18 @@ def _put(
         raise ConflictError(f"{record_id} exists already")
 
 
-def _maps(image: ImageCore, snapshot_id: str) -> bool:
-    return any(mapping.snapshot_id == snapshot_id for mapping in image.mappings)
+def _all_images(store: Store) -> Iterator[ImageCore]:
+    """Images that are being made, then those that exist; some may be both."""
+    for _, seen in pending.all_seen(store, "ami-"):
+        if seen.alive and isinstance(seen.work, PendingImage):
+            yield seen.work.image
+    for image_id in image_ids(store):
+        with suppress(ImageNotFoundError):  # removed meanwhile
+            yield read_image_core(store, image_id)
+
+
+def _mapped_by(image: ImageCore) -> set[str]:
+    return {one.snapshot_id for one in image.mappings if one.snapshot_id is not None}
 
 
 def _require_core(store: Store, record_id: str) -> None:

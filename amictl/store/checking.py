@@ -127,8 +127,13 @@ class StoreCheck:
                 catalog.read_attributes(self._store, snapshot_id)
                 self._check_map(core, users)
         for snapshot_id in sorted(set(names) - set(snapshots)):
-            self._hurt({"SnapshotId": snapshot_id}, names[snapshot_id], ())
-            for image, device in names[snapshot_id]:
+            # What only images in the recycle bin map may be deleted.
+            users = [
+                user for user in names[snapshot_id] if catalog.exists(self._store, user[0].image_id)
+            ]
+            if users:
+                self._hurt({"SnapshotId": snapshot_id}, users, ())
+            for image, device in users:
                 self._fault(
                     "record",
                     layout.core(image.image_id),

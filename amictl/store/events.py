@@ -1,30 +1,141 @@
 """What happened in a region: one small immutable object for each change of state.
 
 An event is written after the change that it tells of, and a change never fails because of it.
-amictl-store(5), EVENTS.
+When there are many, whoever writes one more puts the oldest into one object. amictl-store(5),
+EVENTS.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
-from amictl.errors import StorageError
+from amictl.errors import UNREADABLE, CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
-from amictl.model.records import Event
+from amictl.model.records import Event, EventLog
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
 from amictl.storage.disk import make_directories
 from amictl.store import layout
 from amictl.store.store import Store
 
+SINGLE_MAX = 500
+"""More single objects than this are folded into one."""
+
+_FOLDER = "events"
+_SINGLE, _LOG = ".json", ".log"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Events, oldest first; and the objects that cannot be read, with the reasons."""
+
+    events: tuple[Event, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
 
 def record(
     store: Store, surroundings: Surroundings, operation: str, ids: tuple[str, ...], outcome: str
 ) -> None:
-    """Note that an operation (EC2's name for it) brought these resources into a state. Never
-    raises."""
+    """Note that an operation (EC2's name for it) brought these resources into a state.
+
+    Raises nothing but what interrupts the program.
+    """
     event = Event(
         surroundings.random_bytes(16).hex(), timestamp(surroundings.now()), operation, ids, outcome
     )
     place = layout.event(event.time, event.event_id)
-    with suppress(StorageError, OSError):
-        make_directories(store.storage.disk, (store.storage.root / place).parent)
+    with suppress(*UNREADABLE, OSError):
+        folder = store.storage.root / _FOLDER
+        if not folder.exists():  # a store from before there were events
+            make_directories(store.storage.disk, folder)
         store.storage.write(place, record_format.encode(event))
+        _fold(store)
+
+
+def read_all(store: Store, start: str = "", end: str | None = None) -> History:
+    """All events from `start` to `end`, both included; times as in `timestamp`.
+
+    Raises StorageError if the folder cannot be read.
+    """
+    found: dict[str, Event] = {}
+    unreadable: dict[str, str] = {}
+    seen: set[str] = set()
+    # Again until there is nothing new: what is folded meanwhile is in a new object.
+    while new := {name for name in _names(store) if _may_hold(name, start, end)} - seen:
+        seen |= new
+        for name in sorted(new):
+            try:
+                found |= {event.event_id: event for event in read_object(store, name)}
+            except ObjectMissingError:
+                continue
+            except UNREADABLE as error:
+                unreadable[name] = error.message
+    events = [one for one in found.values() if start <= one.time and (not end or one.time <= end)]
+    return History(tuple(sorted(events, key=_order)), tuple(sorted(unreadable.items())))
+
+
+def read_object(store: Store, name: str) -> tuple[Event, ...]:
+    """The events in one object of the folder.
+
+    Raises CorruptStoreError, also where its name is not that of its oldest event.
+    """
+    data = store.storage.read(name)
+    if name.endswith(_LOG):
+        events = record_format.decode(data, EventLog, name).events
+    else:
+        events = (record_format.decode(data, Event, name),)
+    if not events or _stem(layout.event(events[0].time, events[0].event_id)) != _stem(name):
+        raise CorruptStoreError(f"{name} is about other events")
+    return events
+
+
+def _fold(store: Store) -> None:
+    """Put the oldest single objects into one, if there are too many.
+
+    The new object is called as its oldest event, so that of two who do it at once, one does; and
+    that one is removed last, so that whoever comes after a killed one finds the same name, and
+    goes on with removing. What is removed is in the new object, durably.
+    """
+    singles = sorted(name for name in _names(store) if name.endswith(_SINGLE))
+    if len(singles) <= SINGLE_MAX:
+        return
+    events = tuple(_readable(store, singles))
+    if not events:
+        return
+    place = _stem(layout.event(events[0].time, events[0].event_id)) + _LOG
+    if not store.storage.write_if_absent(place, record_format.encode(EventLog(events))):
+        events = read_object(store, place)
+    for event in reversed(events):
+        with suppress(FileNotFoundError):
+            store.storage.disk.unlink(store.storage.root / layout.event(event.time, event.event_id))
+
+
+def _readable(store: Store, names: list[str]) -> Iterator[Event]:
+    """Damaged events stay where they are; missing ones somebody else has folded."""
+    for name in names:
+        with suppress(*UNREADABLE):
+            yield from read_object(store, name)
+
+
+def _names(store: Store) -> Iterator[str]:
+    """All objects of the folder, which a store may lack."""
+    with suppress(ObjectMissingError):
+        for name, _ in store.storage.names(_FOLDER):
+            if name.endswith((_SINGLE, _LOG)):
+                yield name
+
+
+def _may_hold(name: str, start: str, end: str | None) -> bool:
+    """Whether an object can have events between two times, by its name."""
+    oldest = layout.event_moment(name)
+    if end is not None and oldest > layout.event_moment(layout.event(end, "")):
+        return False
+    return name.endswith(_LOG) or oldest >= layout.event_moment(layout.event(start, ""))
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _order(event: Event) -> tuple[str, str]:
+    return event.time, event.event_id

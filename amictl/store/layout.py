@@ -82,5 +82,10 @@ def event(moment: str, event_id: str) -> str:
     return f"events/{re.sub('[^0-9]', '', moment)}-{event_id}.json"
 
 
+def event_moment(name: str) -> str:
+    """The digits of the time in the name of an object of events: of the oldest one in it."""
+    return name.rpartition("/")[2].partition("-")[0]
+
+
 def _folder(record_id: str) -> str:
     return _FOLDERS[record_id.partition("-")[0]]

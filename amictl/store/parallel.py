@@ -1,10 +1,8 @@
 """Work on segments in threads or processes, results in order, with a bounded number in flight."""
 
 import os
-import pickle
 import signal
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -155,6 +153,9 @@ def _serve(
 ) -> NoReturn:
     """The life of a child. Who started it is told to stop, and stops it."""
     try:
+        import pickle
+        import traceback
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
@@ -173,6 +174,8 @@ def _serve(
 
 
 def _gathered(children: list[_Child]) -> Iterator[Any]:
+    import pickle
+
     for turn in count():
         try:
             result = pickle.load(children[turn % len(children)].results)

@@ -8,15 +8,17 @@ leaves torn is taken for nothing. amictl-store(5), PENDING WORK.
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
+from amictl.errors import AmictlError, CorruptStoreError, ObjectMissingError, StorageError
 from amictl.formats import records as record_format
 from amictl.model.records import PendingImage, PendingSnapshot, PendingState
+from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import as_storage_error
-from amictl.store import layout
+from amictl.store import events, layout
 from amictl.store.store import Store
 
 Work = PendingSnapshot | PendingImage
@@ -98,6 +100,32 @@ class PendingFile:
             self._descriptor = -1
 
 
+@contextmanager
+def unfinished(
+    store: Store, operation: str, works: Sequence[Work], surroundings: Surroundings
+) -> Iterator[list[PendingFile]]:
+    """A pending file for each work, for the time of an operation, in the order of `works`.
+
+    They are removed when the block ends well; otherwise they say why it did not, and so does an
+    event.
+    """
+    files: list[PendingFile] = []
+    try:
+        for work in works:
+            files.append(PendingFile(store, _id_of(work), work))
+        yield files
+    except BaseException as error:
+        reason = error.message if isinstance(error, AmictlError) else DIED
+        for file, work in zip(files, works, strict=False):
+            file.fail(replace(work, reason=reason))
+        ids = tuple(_id_of(work) for work in reversed(works))
+        outcome = "failed" if isinstance(works[-1], PendingImage) else "error"
+        events.record(store, surroundings, operation, ids, outcome)
+        raise
+    for file in files:
+        file.remove()
+
+
 def seen(store: Store, record_id: str) -> Seen | None:
     """Pending work by its id, or None if there is none. Raises CorruptStoreError, StorageError."""
     path = store.storage.root / layout.pending(record_id)
@@ -130,6 +158,13 @@ def all_seen(store: Store, kind: str) -> list[tuple[str, Seen]]:
     return found
 
 
+def remove_dead(store: Store, record_id: str) -> None:
+    """Remove the file of a writer that died, of work that failed or that was finished."""
+    work = seen(store, record_id)
+    if work is not None and not work.alive:
+        store.storage.delete(layout.pending(record_id))
+
+
 def is_alive(store: Store, record_id: str) -> bool:
     """Whether a writer is at work on this id."""
     work = seen(store, record_id)
@@ -147,6 +182,10 @@ def _decode(data: bytes, path: Path) -> Work:
     if isinstance(work, PendingImage):
         return replace(work, reason=state.reason)
     return replace(work, done=state.done, reason=state.reason)
+
+
+def _id_of(work: Work) -> str:
+    return work.image.image_id if isinstance(work, PendingImage) else work.snapshot_id
 
 
 def _state_of(work: Work) -> PendingState:

@@ -1,10 +1,12 @@
 """Taking a snapshot of a frozen disk: the parent is chosen, the disk ingested, the core made."""
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
-from amictl.errors import CorruptStoreError, UnsupportedError
+from amictl.errors import UNREADABLE, CorruptStoreError, UnsupportedError
 from amictl.model.blockmap import (
     AVERAGE_SIZES,
     CUT_ID,
@@ -119,6 +121,31 @@ def complete_snapshot(
         store, replace(core, completion_time=timestamp(surroundings.now())), attributes
     )
     return attributes
+
+
+def complete_snapshots(
+    store: Store,
+    cores: Sequence[SnapshotCore],
+    works: Sequence[PendingSnapshot],
+    surroundings: Surroundings,
+) -> list[Attributes]:
+    """Complete several snapshots; where one cannot be, those before it are removed again."""
+    try:
+        return [
+            complete_snapshot(store, core, work, surroundings)
+            for core, work in zip(cores, works, strict=True)
+        ]
+    except BaseException:
+        _take_back(store, [core.snapshot_id for core in cores])
+        raise
+
+
+def _take_back(store: Store, snapshot_ids: Sequence[str]) -> None:
+    """Remove what there is of these, unless an image maps it by now."""
+    with suppress(*UNREADABLE), catalog.exclusively(store):
+        for snapshot_id in snapshot_ids:
+            if not catalog.users_of(store, snapshot_id):
+                catalog.remove(store, snapshot_id)
 
 
 class _SavedProgress:

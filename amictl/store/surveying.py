@@ -5,12 +5,13 @@ amictl-store(5), LAYOUT. Nothing is changed.
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from amictl.errors import UNREADABLE, CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
-from amictl.store import catalog, layout
+from amictl.store import catalog, events, layout, recycling, volume_records
 from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
@@ -84,13 +85,30 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
     yield layout.DAMAGE, store.damage
     if _exists(store, layout.CHECKS):
         yield layout.CHECKS, lambda: _read(store, layout.CHECKS, CheckLog)
+    yield layout.RULES, lambda: recycling.read_rules(store)
+    yield from _event_objects(store)
     for name, _ in sorted(store.storage.names("names")):
         if re.fullmatch(_BELONGING["names"], name.rpartition("/")[2]):
             yield name, partial(_read_name, store, name)
     for name, _ in sorted(store.storage.names("volumes")):
-        volume_id = name.rpartition("/")[2].removesuffix(".json")
+        volume_id, _, rest = name.rpartition("/")[2].partition(".")
         if re.fullmatch(_BELONGING["volumes"], name.rpartition("/")[2]):
-            yield name, partial(catalog.read_volume, store, volume_id)
+            written = rest.startswith("attributes")
+            read = volume_records.read_written if written else catalog.read_volume
+            yield name, partial(read, store, volume_id)
+
+
+def _event_objects(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
+    with suppress(*UNREADABLE):  # a folder that cannot be read is a fault already
+        for name, _ in sorted(store.storage.names("events")):
+            if re.fullmatch(_BELONGING["events"], name.rpartition("/")[2]):
+                yield name, partial(_read_events, store, name)
+
+
+def _read_events(store: Store, name: str) -> None:
+    """An object that is folded or removed meanwhile is not a fault."""
+    with suppress(ObjectMissingError):
+        events.read_object(store, name)
 
 
 def _exists(store: Store, place: str) -> bool:

@@ -7,7 +7,6 @@ durably, before the first write, and the mark is removed after the last sync.
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import threading
 from contextlib import suppress
@@ -133,7 +132,7 @@ class NewFile:
             self._disk.sync_directory(mark.parent)
 
     def _beside(self) -> Path:
-        return self._path.with_name(f".{self._path.name[:200]}.{secrets.token_hex(4)}")
+        return self._path.with_name(f".{self._path.name[:200]}.{os.urandom(4).hex()}")
 
     def _close(self) -> None:
         if self._direct >= 0:

@@ -1,11 +1,16 @@
 """What a store holds, and what deleting a snapshot alone would free, counted by hand."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from amictl.actions.accounting import describe_store
+from amictl.model import retention
 from amictl.model.blockmap import Interior, Name
+from amictl.model.records import RetentionRule
+from amictl.store import catalog, recycling
 from amictl.store.recording import map_of
 from amictl.store.store import Store
 from tests.workshop import MIB, SEGMENT, Workshop
@@ -36,7 +41,7 @@ def places_of(store: Store, name: Name) -> Places:
 
 def described(workshop: Workshop) -> dict[str, Any]:
     with workshop.open() as store:
-        return describe_store(store)
+        return describe_store(store, workshop.surroundings.now())
 
 
 @pytest.fixture
@@ -105,3 +110,64 @@ def test_stored_bytes_are_those_of_the_files(workshop: Workshop) -> None:
 def test_an_empty_store_is_described(workshop: Workshop) -> None:
     shape = described(workshop)
     assert (shape["SnapshotCount"], shape["ReferencedBytes"], shape["Ratio"]) == (0, 0, 0)
+
+
+def test_snapshots_that_no_image_uses_are_named(workshop: Workshop) -> None:
+    disk = workshop.file("a", workshop.noise(MIB))
+    alone = workshop.snapshot_id(disk)
+    image_id = workshop.image("web", disk)
+    disabled = workshop.image("old", disk)
+    with workshop.open() as store:
+        (mapping,) = catalog.read_image(store, image_id).mappings
+        catalog.change_attributes(store, disabled, lambda old: replace(old, state="disabled"))
+    assert described(workshop)["UnmappedSnapshots"] == [alone]
+    with workshop.open() as store:
+        catalog.remove(store, image_id)
+    assert described(workshop)["UnmappedSnapshots"] == sorted((alone, str(mapping.snapshot_id)))
+
+
+def recycled(workshop: Workshop, *record_ids: str) -> None:
+    """Delete things while a rule retains them for a day."""
+    rules = tuple(
+        RetentionRule("abcDEF12345", kind, 1, "", (), ()) for kind in retention.RESOURCE_TYPES
+    )
+    with workshop.open() as store:
+        recycling.change_rules(store, lambda _: rules)
+        for record_id in record_ids:
+            recycling.discard(store, record_id, workshop.surroundings.now())
+
+
+def test_what_is_in_the_recycle_bin_counts_for_itself(
+    snapshots: tuple[Workshop, dict[str, Places]],
+) -> None:
+    workshop, needed = snapshots
+    image_id = workshop.image("web", workshop.file("disk", workshop.noise(3 * SEGMENT)))
+    first, second, *kept = needed
+    before = described(workshop)
+    recycled(workshop, image_id, first, second)
+    after = described(workshop)
+    left = {one["SnapshotId"] for one in after["Snapshots"]}
+    inside = needed[first] | needed[second]
+    outside = {place for snapshot_id in kept for place in needed[snapshot_id]}
+    assert (after["ImageCount"], after["SnapshotCount"]) == (0, len(needed) - 1)
+    assert left == {one["SnapshotId"] for one in before["Snapshots"]} - {first, second}
+    assert set(after["UnmappedSnapshots"]) == left
+    assert after["RecycleBin"] == {
+        "ImageCount": 1,
+        "SnapshotCount": 2,
+        "DueCount": 0,
+        "ExclusiveBytes": sum(inside[place] for place in inside.keys() - outside),
+    }
+    for member in ("VolumeBytes", "LogicalBytes", "UniqueBytes", "ReferencedBytes"):
+        assert after[member] == before[member]
+
+
+def test_what_is_due_waits_to_be_collected(workshop: Workshop) -> None:
+    image_id = workshop.image("web", workshop.file("a", workshop.noise(MIB)))
+    recycled(workshop, image_id)
+    later = workshop.surroundings.now() + timedelta(days=2)
+    with workshop.open() as store:
+        shape = describe_store(store, later)
+    counts = {name: shape["RecycleBin"][name] for name in ("ImageCount", "DueCount")}
+    assert counts == {"ImageCount": 0, "DueCount": 1}
+    assert shape["ImageCount"] == 0

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from amictl.actions.describing import describe_images, describe_snapshots
+from amictl.actions.describing import describe_snapshots
+from amictl.actions.describing_images import describe_images
 from amictl.errors import (
     BlockDeviceMappingError,
     CorruptStoreError,
@@ -145,7 +146,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "size-of-zero": {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 0}},
     "size-below-zero": {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": -1}},
     "encrypted": {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 8, "Encrypted": True}},
-    "unknown-key": {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 8, "OutpostArn": "x"}},
+    "unknown-key": {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 8, "Colour": "red"}},
     "unknown-type": {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 8, "VolumeType": "tape"}},
     "ephemeral-24": {"DeviceName": "/dev/sdf", "VirtualName": "ephemeral24"},
     "ephemeral-and-ebs": {

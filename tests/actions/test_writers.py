@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from amictl.actions.describing import describe_images
+from amictl.actions.describing_images import describe_images
 from amictl.model.blockmap import Interior
 from tests.workshop import MIB, SEGMENT, Workshop
 

@@ -26,7 +26,7 @@ def refusal(code: str, operation: str, message: str) -> str:
         (
             ["creat-image"],
             "An error occurred (InvalidAction): no such command: creat-image\n"
-            "hint: did you mean create-image or describe-images?\n",
+            "hint: did you mean create-image?\n",
         ),
         (
             ["frobnicate"],
@@ -34,8 +34,8 @@ def refusal(code: str, operation: str, message: str) -> str:
             "hint: see amictl --help\n",
         ),
         (
-            ["describe-images", "--image-idz", "x"],
-            refusal("UnknownParameter", "DescribeImages", "no such option: --image-idz")
+            ["describe-images", "--imageids", "x"],
+            refusal("UnknownParameter", "DescribeImages", "no such option: --imageids")
             + "hint: did you mean --image-ids?\n",
         ),
         (

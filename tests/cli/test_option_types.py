@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,6 @@ def tag(key: str, value: str = "v") -> dict[str, str]:
 def test_tags_are_collected_by_resource() -> None:
     specifications = [
         {"ResourceType": "image", "Tags": [tag("a"), {"Key": "b"}]},
-        {"ResourceType": "snapshot"},
         {"ResourceType": "image", "Tags": [tag("c")]},
     ]
     expected = ({"a": "v", "b": "", "c": "v"}, {})
@@ -88,3 +88,9 @@ def test_tags_that_ec2_refuses_are_refused(tags: list[dict[str, str]], code: str
     with pytest.raises(AmictlError) as caught:
         tags_of([{"ResourceType": "image", "Tags": tags}], "image")
     assert (caught.value.code, caught.value.exit_code) == (code, 2)
+
+
+@pytest.mark.parametrize("specification", [{}, {"Tags": []}])
+def test_a_specification_without_tags_is_refused(specification: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="must have at least one tag"):
+        tags_of([{"ResourceType": "image", **specification}], "image")

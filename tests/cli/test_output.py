@@ -92,3 +92,8 @@ def test_results_are_utf_8_in_any_locale(amictl: Home) -> None:
     words = ["create-snapshot", "disk.raw", "--description", "größer"]
     finished = amictl(*words, LC_ALL="POSIX", PYTHONIOENCODING="ascii")
     assert json.loads(finished.out)["Description"] == "größer"
+
+
+def test_in_text_the_next_token_comes_last() -> None:
+    text = shown({"NextToken": "abc", "Names": ["a", "b"]}, output="text")
+    assert text == "NAMES\ta\nNAMES\tb\nNEXTTOKEN\tabc\n"

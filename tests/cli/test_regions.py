@@ -110,6 +110,26 @@ def test_describe_regions_quietly_lists_names(amictl: Home) -> None:
     assert amictl("describe-regions", "--quiet") == Finished(0, "local\nr\n", "")
 
 
+def test_describe_regions_by_name_and_by_filter(amictl: Home) -> None:
+    make(amictl, "east")
+    make(amictl, "west")
+    named = amictl("describe-regions", "--quiet", "--region-names", "west", "local")
+    assert named == Finished(0, "local\nwest\n", "")
+    words = ["--all-regions", "--filters", "Name=region-name,Values=*st"]
+    assert amictl("describe-regions", "--quiet", *words) == Finished(0, "east\nwest\n", "")
+
+
+def test_describe_regions_with_an_unknown_name_shows_none(amictl: Home) -> None:
+    finished = amictl("describe-regions", "--region-names", "local", "nowhere")
+    assert (finished.status, finished.out) == (10, "")
+    assert "(InvalidRegion)" in finished.err
+
+
+def test_describe_regions_as_a_dry_run_shows_nothing(amictl: Home) -> None:
+    finished = amictl("describe-regions", "--dry-run")
+    assert (finished.status, finished.out) == (17, "")
+
+
 def test_an_unknown_region_is_not_found(amictl: Home) -> None:
     finished = amictl("describe-images", "--region", "nowhere")
     assert (finished.status, finished.out) == (10, "")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amictl.cli import shapes
+from amictl.cli.option_types import StructureType
 from amictl.cli.shapes import BLOCK_DEVICE_MAPPING, TAG_SPECIFICATION
 from amictl.errors import StorageError, UsageError
 
@@ -106,3 +107,22 @@ def test_a_word_in_the_form_of_a_value_is_known(word: str) -> None:
 @pytest.mark.parametrize("word", ["disk.raw", "/dev/sda1=disk.raw", "Name=disk.raw", "", "="])
 def test_other_words_are_no_values(word: str) -> None:
     assert not shapes.begins_like(word, BLOCK_DEVICE_MAPPING)
+
+
+VALUE = shapes.Structure({"Value": shapes.Text()})
+
+
+@pytest.mark.parametrize("text", ["a text, with = and more", "Value='a text, with = and more'"])
+def test_the_only_member_of_a_structure_needs_no_name(text: str) -> None:
+    assert shapes.read(text, VALUE) == [{"Value": "a text, with = and more"}]
+
+
+def test_the_only_member_may_be_in_json() -> None:
+    assert shapes.read('{"Value": "a"}', VALUE) == [{"Value": "a"}]
+
+
+def test_one_structure_is_one() -> None:
+    structure = StructureType(VALUE)
+    assert structure.convert("Value=a", None, None) == {"Value": "a"}
+    with pytest.raises(UsageError, match="expected one structure, found 2"):
+        structure.convert('[{"Value": "a"}, {"Value": "b"}]', None, None)

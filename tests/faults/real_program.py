@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amictl.actions.checking import check_store
-from amictl.actions.describing import describe_images, describe_snapshots
+from amictl.actions.describing import describe_snapshots
+from amictl.actions.describing_images import describe_images
 from amictl.store.opening import open_store
 from tests.conftest import Finished, Home
 from tests.faults.worlds import SURROUNDINGS

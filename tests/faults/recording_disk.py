@@ -182,7 +182,7 @@ class RecordingDisk(Disk):
         for path, file in changes:
             name = self._name(path)
             by_directory.setdefault(self._name(path.parent), []).append((name, file))
-            apply_names(self.names, ((name, file),))
+        apply_names(self.names, [change for own in by_directory.values() for change in own])
         for directory, own in by_directory.items():
             self.record(Rename(directory, tuple(own)))
 
@@ -213,9 +213,15 @@ class RecordingDisk(Disk):
 
 
 def apply_names(names: dict[str, int], changes: Iterable[tuple[str, int | None]]) -> None:
-    """Change names in a table of them."""
+    """Change names in a table of them; what is in a directory that gets another name goes along."""
+    gone, made = None, None
     for name, file in changes:
         if file is None:
             names.pop(name, None)
+            gone = name
         else:
             names[name] = file
+            made = name if file == DIRECTORY else made
+    if gone is not None and made is not None:
+        for name in [name for name in names if name.startswith(f"{gone}/")]:
+            names[made + name.removeprefix(gone)] = names.pop(name)

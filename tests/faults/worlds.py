@@ -19,7 +19,8 @@ from amictl.actions.creating import (
     create_image,
     create_snapshot,
 )
-from amictl.actions.describing import describe_images, describe_snapshots
+from amictl.actions.describing import describe_snapshots
+from amictl.actions.describing_images import describe_images
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
 from amictl.errors import AmictlError, RegionNotFoundError
 from amictl.model.surroundings import Surroundings
@@ -264,7 +265,7 @@ def _inspect_store(seen: World, folder: Path, due: set[str]) -> Iterator[str]:
         yield from _faults(store)
         describe_images(store)
         describe_snapshots(store)
-        describe_store(store)
+        describe_store(store, SURROUNDINGS.now())
         present = catalog.snapshot_ids(store)
         for record_id in due & (seen.contents.keys() | seen.mappings.keys()):
             if not catalog.exists(store, record_id):

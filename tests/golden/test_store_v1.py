@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from amictl.actions.checking import check_store, verify_snapshot
 from amictl.actions.creating import CreateSnapshotRequest, create_snapshot
-from amictl.actions.describing import describe_images
+from amictl.actions.describing_images import describe_images
 from amictl.actions.rebuilding import rebuild_index
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
 from amictl.formats import records

@@ -15,7 +15,6 @@ from amictl.cli.options import (
     freezing,
     list_option,
     no_wait,
-    refused,
     tag_specifications,
     tags_of,
 )
@@ -86,8 +85,6 @@ class ParentType(click.ParamType[str]):
 @click.option("--full-read", is_flag=True, help=_FULL_READ)
 @no_wait()
 @dry_run()
-@refused("--instance-id", because="amictl takes the disk image files of a machine")
-@refused("--snapshot-location", because="there are no local zones")
 def create_image(
     invocation: Invocation,
     disks: tuple[tuple[str | None, Path], ...],
@@ -161,7 +158,6 @@ def create_image(
 @click.option("--full-read", is_flag=True, help=_FULL_READ)
 @no_wait()
 @dry_run()
-@refused("--outpost-arn", "--location", because="there are no outposts and no local zones")
 def create_snapshot(
     invocation: Invocation,
     tag_specifications: tuple[dict[str, Any], ...],

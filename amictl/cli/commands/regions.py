@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from amictl.cli import regions
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import FILE
+from amictl.cli.option_types import FILE, WordsType
+from amictl.cli.options import dry_run, filters, list_option, yes_no
 from amictl.model.region import DEFAULT_CHUNK_SIZE_BYTES, DEFAULT_COMPRESSION_LEVEL
 
 _CHUNK_SIZES = ("16KiB", "32KiB", "64KiB")
@@ -71,9 +73,25 @@ def create_region(
 @command(
     "describe-regions",
     presentation=Presentation(identifier="RegionName"),
-    examples=[("All regions", "amictl describe-regions")],
+    examples=[
+        ("All regions", "amictl describe-regions"),
+        ("One region", "amictl describe-regions --region-names local"),
+    ],
 )
-def describe_regions(invocation: Invocation) -> Result:
+@list_option("--region-names", WordsType(), metavar="NAME...", help="Only these.")
+@filters("region-name")
+@yes_no(
+    "--all-regions/--no-all-regions",
+    help="Accepted as by EC2; no region here needs to be enabled, and all are shown anyway.",
+)
+@dry_run()
+def describe_regions(
+    invocation: Invocation,
+    region_names: tuple[str, ...],
+    filters: tuple[dict[str, Any], ...],
+    all_regions: bool | None,
+    dry_run: bool | None,
+) -> Result:
     """Show regions.
 
     The region `local` is always there; others are in the configuration file. `Problem` says why
@@ -81,4 +99,10 @@ def describe_regions(invocation: Invocation) -> Result:
     """
     from amictl.actions import regions as actions
 
-    return actions.describe_regions(regions.config_path(os.environ), regions.default_directory())
+    return actions.describe_regions(
+        regions.config_path(os.environ),
+        regions.default_directory(),
+        region_names,
+        filters,
+        dry_run=bool(dry_run),
+    )

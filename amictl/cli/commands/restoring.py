@@ -7,7 +7,7 @@ import click
 from amictl.cli.command import Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import FILE, MomentType
-from amictl.cli.options import dry_run, id_option, refused
+from amictl.cli.options import dry_run, id_option, tag_specifications, tags_of
 from amictl.errors import UsageError
 
 
@@ -61,18 +61,14 @@ from amictl.errors import UsageError
     help="Rewrite only the parts of an existing target that differ; a file gets the length of the"
     " snapshot. Until it is done, TARGET.amictl-incomplete stands beside the file.",
 )
+@tag_specifications("volume")
 @dry_run()
-@refused(
-    "--availability-zone",
-    "--availability-zone-id",
-    "--outpost-arn",
-    "--volume-type",
-    "--iops",
-    "--throughput",
-    "--volume-initialization-rate",
-    because="a volume is a file or a block device that you choose",
-)
-def create_volume(invocation: Invocation, dry_run: bool | None, **options: Any) -> Result:
+def create_volume(
+    invocation: Invocation,
+    tag_specifications: tuple[dict[str, Any], ...],
+    dry_run: bool | None,
+    **options: Any,
+) -> Result:
     """Write a snapshot to a disk image file or a block device.
 
     The result has every byte of the snapshot and its exact length. Every byte is checked before
@@ -81,7 +77,8 @@ def create_volume(invocation: Invocation, dry_run: bool | None, **options: Any) 
     _require_one_source(options)
     from amictl.actions import restoring
 
-    request = restoring.CreateVolumeRequest(dry_run=bool(dry_run), **options)
+    (tags,) = tags_of(tag_specifications, "volume")
+    request = restoring.CreateVolumeRequest(tags=tags, dry_run=bool(dry_run), **options)
     with invocation.open_store() as store:
         return restoring.create_volume(store, request, invocation.surroundings)
 

@@ -1,0 +1,97 @@
+"""DeregisterImage: an image ceases to exist, or goes to the recycle bin; its snapshots may too."""
+
+from typing import Any
+
+from amictl.errors import (
+    AmictlError,
+    ConflictError,
+    CorruptStoreError,
+    DryRunError,
+    StorageError,
+)
+from amictl.model import facts
+from amictl.model.records import Attributes, ImageCore
+from amictl.model.surroundings import Surroundings
+from amictl.model.times import parse_timestamp
+from amictl.store import catalog, deleting, events, pending, recycling
+from amictl.store.image_states import failed_image, registered_image
+from amictl.store.store import Store
+
+
+def deregister_image(
+    store: Store,
+    image_id: str,
+    surroundings: Surroundings,
+    *,
+    delete_snapshots: bool = False,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """`{"Return": True}`, and what became of each snapshot if they are to be deleted too.
+
+    The name is free when it returns. Raises ImageNotFoundError; ConflictError when the image is
+    protected (OperationNotPermitted), being made (IncorrectState) or in the bin already.
+    """
+    store.require_features("delete")
+    failed = failed_image(store, image_id)
+    if failed is not None:
+        core = failed.image
+        if dry_run:
+            raise DryRunError
+        pending.remove_dead(store, image_id)
+        events.record(store, surroundings, "DeregisterImage", (image_id,), "deregistered")
+    else:
+        core = _discarded(store, image_id, surroundings, dry_run=dry_run)
+    if not delete_snapshots:
+        return {"Return": True}
+    return {"Return": True, "DeleteSnapshotResults": _delete_all(store, core, surroundings)}
+
+
+def _discarded(
+    store: Store, image_id: str, surroundings: Surroundings, *, dry_run: bool
+) -> ImageCore:
+    with catalog.exclusively(store):  # nobody protects it meanwhile
+        core, attributes = registered_image(store, image_id)
+        _require_unprotected(attributes, surroundings)
+        if dry_run:
+            raise DryRunError
+        due = recycling.discard(store, image_id, surroundings.now())
+    outcome = "deregistered" if due is None else catalog.IN_BIN
+    events.record(store, surroundings, "DeregisterImage", (image_id,), outcome)
+    return core
+
+
+def _require_unprotected(attributes: Attributes, surroundings: Surroundings) -> None:
+    """Raises ConflictError (OperationNotPermitted) while an image may not be deregistered."""
+    until = attributes.fact(facts.PROTECTED_UNTIL)
+    if attributes.fact(facts.PROTECTION) is not None:
+        raise ConflictError(
+            f"The image {attributes.id} is protected from deregistration",
+            code="OperationNotPermitted",
+            hint="amictl disable-image-deregistration-protection"
+            f" --image-id {attributes.id} ends that",
+        )
+    if until is not None and surroundings.now() < parse_timestamp(until):
+        raise ConflictError(
+            f"The image {attributes.id} is protected from deregistration until {until}, the end of"
+            " the cooldown",
+            code="OperationNotPermitted",
+            hint="deregister it after that time",
+        )
+
+
+def _delete_all(store: Store, core: ImageCore, surroundings: Surroundings) -> list[dict[str, str]]:
+    ids = dict.fromkeys(one.snapshot_id for one in core.mappings if one.snapshot_id is not None)
+    return [
+        {"SnapshotId": given, "ReturnCode": _delete(store, given, surroundings)} for given in ids
+    ]
+
+
+def _delete(store: Store, snapshot_id: str, surroundings: Surroundings) -> str:
+    """EC2's word for what became of one snapshot. What goes wrong does not stop the others."""
+    try:
+        deleting.delete_snapshot(store, snapshot_id, surroundings, dry_run=False)
+    except (CorruptStoreError, StorageError):
+        return "internal-error"
+    except AmictlError as error:
+        return "skipped" if error.code == deleting.IN_USE else "client-error"
+    return "success"

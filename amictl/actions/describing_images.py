@@ -1,0 +1,158 @@
+"""DescribeImages: what is registered, what is being made, what failed."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from amictl.errors import (
+    CorruptStoreError,
+    DryRunError,
+    ImageNotFoundError,
+    ObjectMissingError,
+    SnapshotNotFoundError,
+)
+from amictl.formats import shapes
+from amictl.model.accounts import includes_owner, require_executable_users
+from amictl.model.ids import require_id
+from amictl.model.image_filters import matching_images
+from amictl.model.records import PendingImage
+from amictl.store import catalog, pending
+from amictl.store.image_states import DISABLED
+from amictl.store.store import Store
+
+_Shape = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSelection:
+    """Which images are asked for; `filters` have EC2's shape. Nothing given is no restriction."""
+
+    image_ids: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    executable_users: tuple[str, ...] = ()
+    filters: tuple[dict[str, Any], ...] = ()
+    include_disabled: bool = False
+    dry_run: bool = False
+
+
+def describe_images(
+    store: Store, image_ids: tuple[str, ...] = (), selection: ImageSelection | None = None
+) -> dict[str, Any]:
+    """`{"Images": […]}`, oldest first.
+
+    Disabled images are left out unless they are asked for, or named by their ids. Raises
+    ImageNotFoundError if one of the ids is unknown, UsageError for an unknown filter or owner.
+    """
+    selection = selection or ImageSelection(image_ids)
+    found = _selected(store, selection)
+    if selection.dry_run:
+        raise DryRunError
+    details = _Details(store, named=bool(selection.image_ids))
+    images = [details.added(image) for image in found]
+    images.sort(key=lambda image: (image["CreationDate"], image["ImageId"]))
+    return {"Images": images}
+
+
+def _selected(store: Store, selection: ImageSelection) -> list[_Shape]:
+    require_executable_users(selection.executable_users)
+    ours = not selection.owners or includes_owner(selection.owners, store.config.owner_id)
+    # One after the other: what no filter lets through is not kept.
+    images = _named(store, selection) if selection.image_ids else _listed(store, selection)
+    found = matching_images(images, selection.filters)
+    # Nobody was ever given the right to launch an image, and all are of one owner.
+    return found if ours and not selection.executable_users else []
+
+
+def _named(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
+    return (_image(store, image_id) for image_id in dict.fromkeys(selection.image_ids))
+
+
+def _listed(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
+    hidden = () if selection.include_disabled else (DISABLED,)
+    return (image for image in _all(store) if image["State"] not in hidden)
+
+
+def _all(store: Store) -> Iterator[_Shape]:
+    """All images but those in the recycle bin. A damaged record must not hide the others."""
+    done = catalog.image_ids(store)
+    finished = set(done)
+    open_work = [given for given, _ in pending.all_seen(store, "ami-") if given not in finished]
+    for image_id in (*done, *open_work):
+        try:
+            image = _registered(store, image_id) or _pending(store, image_id)
+        except CorruptStoreError as error:
+            image = _damaged(image_id, error)
+        if image is not None:
+            yield image
+
+
+def _image(store: Store, image_id: str) -> _Shape:
+    """Raises ImageNotFoundError, CorruptStoreError."""
+    require_id("ami", image_id)
+    # The record is asked for before and after the pending file: work may be finished in between.
+    for find in (_registered, _pending, _registered):
+        image = find(store, image_id)
+        if image is not None:
+            return image
+    raise ImageNotFoundError(
+        f"The image id '[{image_id}]' does not exist", hint="amictl describe-images lists all"
+    )
+
+
+def _registered(store: Store, image_id: str) -> _Shape | None:
+    """An image that has its records, each read once; None if it has none, or is in the bin."""
+    try:
+        core = catalog.read_image_core(store, image_id)
+        attributes = catalog.read_attributes(store, image_id)
+    except ImageNotFoundError:
+        return None
+    except ObjectMissingError:
+        if catalog.exists(store, image_id):
+            raise
+        return None  # removed between the two
+    return None if attributes.state == catalog.IN_BIN else shapes.image_shape(core, attributes)
+
+
+def _pending(store: Store, image_id: str) -> _Shape | None:
+    seen = pending.seen(store, image_id)
+    if seen is None or not isinstance(seen.work, PendingImage):
+        return None
+    return shapes.pending_image_shape(seen.work, alive=seen.alive, died=pending.DIED)
+
+
+def _damaged(image_id: str, error: CorruptStoreError) -> _Shape:
+    reason = {"Code": error.code, "Message": error.message}
+    return {"ImageId": image_id, "CreationDate": "", "State": "invalid", "StateReason": reason}
+
+
+class _Details:
+    """What snapshots say of images that map them; each snapshot is read once.
+
+    A damaged snapshot spoils an image in a list, and the answer where the image was named.
+    """
+
+    def __init__(self, store: Store, *, named: bool) -> None:
+        self._store = store
+        self._named = named
+        self._known: shapes.Snapshots = {}
+
+    def added(self, image: _Shape) -> _Shape:
+        """The image with sizes in bytes and the moment."""
+        if "BlockDeviceMappings" not in image:
+            return image
+        ids = shapes.mapped_snapshots(image)
+        try:
+            for snapshot_id in ids:
+                self._learn(snapshot_id)
+        except CorruptStoreError as error:
+            if self._named:
+                raise
+            return _damaged(image["ImageId"], error)
+        known = {given: self._known[given] for given in ids if given in self._known}
+        return shapes.with_snapshots(image, known)
+
+    def _learn(self, snapshot_id: str) -> None:
+        if snapshot_id not in self._known:
+            with suppress(SnapshotNotFoundError):  # of an image that is still being made
+                self._known[snapshot_id] = catalog.read_snapshot(self._store, snapshot_id)

@@ -1,0 +1,196 @@
+"""LaunchImage: every disk of an image becomes a file, beside all that a launcher needs."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from amictl.errors import DryRunError, NotFoundError, StorageError, UnsupportedError
+from amictl.formats import launching as launch_format
+from amictl.formats.volume_shapes import volume_shape
+from amictl.model import facts
+from amictl.model.ids import require_id
+from amictl.model.launches import Launch, LaunchedDisk, overridden, planned_disks
+from amictl.model.records import ImageCore, SnapshotCore, tags_from
+from amictl.model.surroundings import Surroundings
+from amictl.model.times import timestamp
+from amictl.model.volumes import AVAILABLE, DiskState, Volume
+from amictl.progress import Progress, Step
+from amictl.store import catalog, events, pending, volume_records
+from amictl.store.filling import Filling
+from amictl.store.image_states import AVAILABLE as IMAGE_AVAILABLE
+from amictl.store.image_states import registered_image, unavailable
+from amictl.store.store import Store
+from amictl.volumes.new_folders import NewFolder, require_free_folder
+from amictl.volumes.targets import path_text
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """An image, and the folder that its disks are to be in.
+
+    `block_device_mappings` have EC2's shape and override those of the image; `tags` are for every
+    volume.
+    """
+
+    image_id: str
+    directory: Path
+    block_device_mappings: tuple[dict[str, Any], ...] = ()
+    ephemeral_size_gib: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+
+
+def launch_image(
+    store: Store, request: LaunchRequest, surroundings: Surroundings
+) -> dict[str, Any]:
+    """Where the disks are, once all of them are durable: the folder appears whole or not at all.
+
+    Raises ImageNotFoundError; ConflictError if the image cannot be launched, or something is in
+    the folder; BlockDeviceMappingError, UsageError, StorageError; CorruptStoreError names the
+    damaged ranges.
+    """
+    image = _launchable(store, request.image_id)
+    snapshots = cache(lambda given: catalog.read_snapshot(store, require_id("snap", given)))
+
+    def size_of(snapshot_id: str) -> int:
+        return snapshots(snapshot_id).size_bytes
+
+    mappings = overridden(image, request.block_device_mappings, size_of)
+    disks = planned_disks(mappings, size_of, request.ephemeral_size_gib)
+    require_free_folder(request.directory)
+    store.reload_index()  # an index that cannot be read is not the snapshots' damage
+    if request.dry_run:
+        raise DryRunError
+    folder = Path(path_text(request.directory))
+    disks = tuple(_with_volume_id(store, folder, disk) for disk in disks)
+    launch = Launch(image, timestamp(surroundings.now()), disks)
+    sources = {
+        disk.file_name: snapshots(disk.mapping.snapshot_id)
+        for disk in disks
+        if disk.mapping.snapshot_id is not None
+    }
+    _write(store, request.directory, launch, sources, surroundings.progress)
+    volumes = list(_volumes(request, folder, launch))
+    _remember(store, launch, volumes, surroundings)
+    return _result(folder, launch, volumes)
+
+
+def _launchable(store: Store, image_id: str) -> ImageCore:
+    """Raises ImageNotFoundError, MalformedIdError; ConflictError (InvalidAMIID.Unavailable)."""
+    require_id("ami", image_id)
+    if pending.is_alive(store, image_id) and not catalog.exists(store, image_id):
+        hint = f"it is being made: amictl wait image-available --image-ids {image_id}"
+        raise unavailable(image_id, hint=hint)
+    image, attributes = registered_image(store, image_id)
+    if attributes.state != IMAGE_AVAILABLE:
+        raise unavailable(
+            image_id,
+            hint=f"it is {attributes.state}: amictl enable-image --image-id {image_id}",
+        )
+    return image
+
+
+def _with_volume_id(store: Store, folder: Path, disk: LaunchedDisk) -> LaunchedDisk:
+    """Ephemeral disks are no volumes."""
+    if disk.mapping.virtual_name is not None:
+        return disk
+    return replace(disk, volume_id=store.volume_id(str(folder / disk.file_name)))
+
+
+def _write(
+    store: Store,
+    directory: Path,
+    launch: Launch,
+    sources: dict[str, SnapshotCore],
+    progress: Progress,
+) -> None:
+    """Write the disks, those of `sources` with what their snapshots hold; then the rest."""
+    total = sum(core.size_bytes for core in sources.values())
+    before = 0
+    with NewFolder(directory, store.storage.disk) as folder:
+        for disk in launch.disks:
+            file = folder.new_disk(disk.file_name, disk.size_bytes)
+            core = sources.get(disk.file_name)
+            if core is not None:
+                Filling(store, core, _Part(progress, before, total)).fill(file)
+                before += core.size_bytes
+        folder.commit(
+            (launch_format.SCRIPT, launch_format.script(launch)),
+            (launch_format.DOCUMENT, launch_format.document(launch)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The progress of one disk as a part of that of all."""
+
+    progress: Progress
+    before: int
+    total: int
+
+    def update(self, step: Step) -> None:
+        done = self.before + step.done
+        self.progress.update(replace(step, done=done, total=self.total, known=done))
+
+    def note(self, text: str) -> None:
+        self.progress.note(text)
+
+
+def _volumes(request: LaunchRequest, folder: Path, launch: Launch) -> Iterator[Volume]:
+    """What was written, and where."""
+    for disk in launch.disks:
+        if disk.volume_id is not None:
+            yield Volume(
+                volume_id=disk.volume_id,
+                path=str(folder / disk.file_name),
+                newest_snapshot_id=disk.mapping.snapshot_id,
+                create_time=launch.launch_time,
+                size_bytes=disk.size_bytes,
+                snapshot_id=disk.mapping.snapshot_id,
+                image_id=launch.image.image_id,
+                device_name=disk.mapping.device_name,
+                inode=str((request.directory / disk.file_name).stat().st_ino),
+                tags=tags_from(request.tags),
+            )
+
+
+def _remember(
+    store: Store, launch: Launch, volumes: list[Volume], surroundings: Surroundings
+) -> None:
+    """Tell the region; where it cannot be written to, the disks are there all the same."""
+    image_id = launch.image.image_id
+    launched: dict[str, str | None] = {facts.LAST_LAUNCHED_TIME: launch.launch_time}
+    volume_records.record(store, volumes, surroundings)
+    with suppress(StorageError, UnsupportedError, NotFoundError):
+        store.require_features("write")
+        catalog.change_attributes(store, image_id, lambda before: before.with_facts(launched))
+    ids = (image_id, *(volume.volume_id for volume in volumes))
+    events.record(store, surroundings, "LaunchImage", ids, AVAILABLE)
+
+
+def _result(folder: Path, launch: Launch, volumes: list[Volume]) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ImageId": launch.image.image_id,
+        "Directory": str(folder),
+        "Document": str(folder / launch_format.DOCUMENT),
+        "Script": str(folder / launch_format.SCRIPT),
+        "LaunchTime": launch.launch_time,
+        "Volumes": [
+            volume_shape(volume, DiskState(AVAILABLE, size_bytes=volume.size_bytes))
+            for volume in volumes
+        ],
+    }
+    ephemeral = [
+        {
+            "DeviceName": disk.mapping.device_name,
+            "VirtualName": disk.mapping.virtual_name,
+            "Path": str(folder / disk.file_name),
+            "SizeBytes": disk.size_bytes,
+        }
+        for disk in launch.disks
+        if disk.volume_id is None
+    ]
+    return result | ({"EphemeralDisks": ephemeral} if ephemeral else {})

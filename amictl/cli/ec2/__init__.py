@@ -1,0 +1,1 @@
+"""What EC2 and its neighbours have and amictl has not, each with the reason or what to use."""

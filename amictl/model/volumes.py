@@ -1,0 +1,44 @@
+"""Volumes as a region knows them, and the state that their disks are in at a moment."""
+
+from dataclasses import dataclass
+
+from amictl.model.records import Tag
+
+AVAILABLE = "available"
+IN_USE = "in-use"
+CREATING = "creating"
+ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A disk that amictl wrote, or that snapshots were taken from; `path` is absolute.
+
+    Only of what amictl wrote are known: when (`create_time`), with how many bytes, from which
+    snapshot, for which image and device, and which file it was (`inode`, in digits).
+    """
+
+    volume_id: str
+    path: str
+    newest_snapshot_id: str | None = None
+    create_time: str | None = None
+    size_bytes: int | None = None
+    snapshot_id: str | None = None
+    image_id: str | None = None
+    device_name: str | None = None
+    inode: str | None = None
+    tags: tuple[Tag, ...] = ()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether amictl wrote it."""
+        return self.create_time is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskState:
+    """One of the four states above, why, and the size of the disk if it is there."""
+
+    state: str
+    reason: str | None = None
+    size_bytes: int | None = None
