@@ -130,14 +130,14 @@ def complete_snapshots(
     surroundings: Surroundings,
 ) -> list[Attributes]:
     """Complete several snapshots; where one cannot be, those before it are removed again."""
+    done: list[Attributes] = []
     try:
-        return [
-            complete_snapshot(store, core, work, surroundings)
-            for core, work in zip(cores, works, strict=True)
-        ]
+        for core, work in zip(cores, works, strict=True):
+            done.append(complete_snapshot(store, core, work, surroundings))
     except BaseException:
-        _take_back(store, [core.snapshot_id for core in cores])
+        _take_back(store, [attributes.id for attributes in done])
         raise
+    return done
 
 
 def _take_back(store: Store, snapshot_ids: Sequence[str]) -> None:

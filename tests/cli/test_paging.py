@@ -138,7 +138,7 @@ def test_every_listing_is_cut() -> None:
     assert listings - single - BLOCKS - {"describe-store"} == LISTS.keys()
 
 
-@pytest.mark.parametrize("name", LISTS.keys() & program.table.keys())
+@pytest.mark.parametrize("name", sorted(LISTS.keys() & program.table.keys()))
 def test_what_is_cut_is_a_list_of_the_result(name: str) -> None:
     operation = operation_of(name)
     assert operation is None or isinstance(operation.result[LISTS[name]], list)
