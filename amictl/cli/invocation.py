@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amictl.cli.global_options import GlobalOptions
@@ -27,6 +29,7 @@ class Invocation:
     given: GlobalOptions = field(default_factory=GlobalOptions)
     sentence: Callable[[AmictlError], str] | None = None
     _display: "Display | None" = None
+    _scratch: ExitStack = field(default_factory=ExitStack)
 
     @property
     def options(self) -> GlobalOptions:
@@ -62,11 +65,21 @@ class Invocation:
 
         return regions.open_store(self.options, os.environ)
 
-    def open_store_for_writing(self) -> "Store":
-        """The region's store; the first write makes the region `local` and a directory's store."""
+    def open_store_for_writing(self, *, dry_run: bool | None = False) -> "Store":
+        """The region's store; the first write makes the region `local` and a directory's store.
+
+        A dry run makes neither: it gets an empty store that is gone when the command is over.
+        """
         from amictl.cli import regions
 
-        return regions.open_or_create_store(self.options, os.environ, self.surroundings)
+        if not dry_run:
+            return regions.open_or_create_store(self.options, os.environ, self.surroundings)
+        from tempfile import TemporaryDirectory
+
+        scratch = Path(self._scratch.enter_context(TemporaryDirectory(prefix="amictl-dry-run-")))
+        return regions.open_or_rehearse_store(
+            self.options, os.environ, self.surroundings, scratch / "store"
+        )
 
     @property
     def on_secured(self) -> Callable[[dict[str, Any]], None]:
@@ -84,7 +97,8 @@ class Invocation:
         return detaching.run_detached(self.arguments, os.environ)
 
     def close(self) -> None:
-        """Stop drawing."""
+        """Stop drawing, and forget what a dry run made."""
+        self._scratch.close()
         if self._display is not None:
             self._display.close()
             self._display = None

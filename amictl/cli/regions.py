@@ -1,6 +1,7 @@
 """Which region a command works in, and where its store is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,29 @@ def open_or_create_store(
     if options.store is None and directory != default_directory():
         return open_store(options, environment)
     return regions.open_or_create(directory, surroundings)
+
+
+def open_or_rehearse_store(
+    options: GlobalOptions,
+    environment: Mapping[str, str],
+    surroundings: "Surroundings",
+    scratch: Path,
+) -> "Store":
+    """For a dry run: the store to write to; where there is none yet but could be, one in `scratch`.
+
+    Raises ConflictError, StorageError if none can be made there.
+    """
+    from amictl.errors import RegionNotFoundError
+    from amictl.store import opening
+
+    directory = _directory(options, environment)
+    try:
+        return open_store(options, environment)
+    except RegionNotFoundError:
+        if options.store is None and directory != default_directory():
+            raise
+    opening.require_place(directory)
+    return open_or_create_store(replace(options, store=scratch), environment, surroundings)
 
 
 def _directory(options: GlobalOptions, environment: Mapping[str, str]) -> Path:

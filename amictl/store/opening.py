@@ -1,5 +1,6 @@
 """Making and opening a store in a directory."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -96,10 +97,20 @@ def open_store(directory: Path, disk: Disk | None = None) -> Store:
     return store
 
 
-def _make_folders(storage: DirectoryStorage) -> None:
-    """All folders and lock files, with their names durable; an interrupted run is taken up."""
-    root = storage.root
-    make_directories(storage.disk, root)
+def require_place(directory: Path) -> None:
+    """Raises ConflictError, StorageError unless a store could be made in a directory."""
+    try:
+        if directory.exists():
+            _require_empty(directory)
+        present = next(path for path in (directory, *directory.parents) if path.exists())
+        if not os.access(present, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise as_storage_error(error, "create the store", directory) from error
+
+
+def _require_empty(root: Path) -> None:
+    """Raises ConflictError if a directory holds a store, or what no unfinished one has."""
     if (root / layout.CONFIG).exists():
         raise ConflictError(f"there is a store in {str(root)!r} already")
     foreign = {entry.name for entry in root.iterdir()} - {*layout.FOLDERS, layout.EPOCH}
@@ -108,6 +119,13 @@ def _make_folders(storage: DirectoryStorage) -> None:
             f"{str(root)!r} is not empty: it holds {sorted(foreign)[0]!r}",
             hint="give an empty or a new directory",
         )
+
+
+def _make_folders(storage: DirectoryStorage) -> None:
+    """All folders and lock files, with their names durable; an interrupted run is taken up."""
+    root = storage.root
+    make_directories(storage.disk, root)
+    _require_empty(root)
     for name in layout.FOLDERS:
         with suppress(FileExistsError):
             storage.disk.make_directory(root / name)

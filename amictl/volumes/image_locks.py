@@ -15,6 +15,10 @@ _READ, _WRITE, _WRITE_UNCHANGED, _RESIZE = range(4)
 
 _MEANS_A_WRITER = (_USED + _WRITE, _USED + _WRITE_UNCHANGED, _USED + _RESIZE, _DENIED + _READ)
 _HELD_BY_A_READER = (_USED + _READ, _DENIED + _WRITE, _DENIED + _RESIZE)
+_HELD_BY_A_WRITER = (
+    *(_USED + permission for permission in (_READ, _WRITE, _RESIZE)),
+    *(_DENIED + permission for permission in (_READ, _WRITE, _WRITE_UNCHANGED, _RESIZE)),
+)
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, process
 
@@ -30,7 +34,19 @@ def lock_as_reader(descriptor: int) -> None:
     Raises BlockingIOError when somebody holds these bytes for himself, else OSError. Who already
     writes is not kept out: `written_by_a_machine`, asked afterwards, tells.
     """
-    for byte in _HELD_BY_A_READER:
+    _lock(descriptor, _HELD_BY_A_READER)
+
+
+def lock_as_writer(descriptor: int) -> None:
+    """Let no QEMU open the image at all until the descriptor is closed.
+
+    Otherwise as `lock_as_reader`.
+    """
+    _lock(descriptor, _HELD_BY_A_WRITER)
+
+
+def _lock(descriptor: int, bytes_locked: tuple[int, ...]) -> None:
+    for byte in bytes_locked:
         request = _FLOCK.pack(fcntl.F_RDLCK, 0, byte, 1, 0)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
 

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from amictl.errors import ConflictError, SourceInUseError, StorageError, UsageError
 from amictl.storage.disk import Disk, as_storage_error, read_exactly
-from amictl.volumes.image_locks import written_by_a_machine
+from amictl.volumes.image_locks import lock_as_writer, written_by_a_machine
 
 _PAGE_SIZE = 4096
 MARK_SUFFIX = ".amictl-incomplete"
@@ -307,6 +307,9 @@ def _open_alone(path: Path) -> int:
     exclusive = os.O_EXCL if stat.S_ISBLK(status.st_mode) else 0
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
     try:
+        # First: a machine that starts now finds our locks, one that runs already is found by its.
+        with suppress(BlockingIOError):
+            lock_as_writer(descriptor)
         if written_by_a_machine(descriptor) or _is_open_elsewhere(descriptor):
             raise SourceInUseError(
                 f"{str(path)!r} is open elsewhere", hint="stop the machine that uses it"

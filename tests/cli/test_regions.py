@@ -227,3 +227,20 @@ def test_two_first_writes_at_once_make_one_store(amictl: Home) -> None:
     ids = sorted(writer.communicate(timeout=60)[0].strip() for writer in writers)
     assert [writer.returncode for writer in writers] == [0, 0]
     assert sorted(amictl("describe-snapshots", "--quiet").out.split()) == ids
+
+
+@pytest.mark.parametrize("words", [["create-image", "--name", "one"], ["create-snapshot"]])
+def test_a_dry_run_makes_no_store(amictl: Home, words: list[str]) -> None:
+    disk = amictl.folder / "disk.raw"
+    disk.write_bytes(b"data" * 5000)
+    for where in ([], ["--store", "new"]):
+        finished = amictl(*words, "--dry-run", *where, disk)
+        assert (finished.status, finished.out) == (17, ""), finished.err
+    assert not amictl.local_region.exists()
+    assert not (amictl.folder / "new").exists()
+    (amictl.folder / "full").mkdir()
+    (amictl.folder / "full" / "letter").touch()
+    refused = amictl(*words, "--dry-run", "--store", "full", disk)
+    assert refused.status == 14
+    assert "'letter'" in refused.err
+    assert amictl(*words, "--dry-run", "--region", "nowhere", disk).status == 10

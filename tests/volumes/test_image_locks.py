@@ -3,7 +3,9 @@
 import pytest
 
 from amictl.errors import SourceInUseError
+from amictl.storage.disk import Disk
 from amictl.volumes.image_locks import lock_as_reader, written_by_a_machine
+from amictl.volumes.targets import ExistingTarget
 
 pytestmark = pytest.mark.needs_tool("qemu-io")
 
@@ -80,6 +82,17 @@ def test_reader_who_locks_keeps_writing_machines_out(disk, descriptor, start):
 def test_reader_who_locks_lets_reading_machines_in(disk, descriptor, start):
     lock_as_reader(descriptor)
     assert start("qemu-io", "-r", "-f", "raw", "-c", "length", disk).end() == b"1 MiB\n"
+
+
+@pytest.mark.parametrize("options", [[], ["-r"]])
+def test_target_that_is_rewritten_keeps_all_machines_out(disk, tmp_path, start, options):
+    target = ExistingTarget(disk, Disk(), tmp_path / "marks")
+    opened = ["qemu-io", *options, "-f", "raw", "-c", "length", disk]
+    try:
+        assert b"lock" in start(*opened).end()
+    finally:
+        target.close()
+    assert start(*opened).end() == b"1 MiB\n"
 
 
 def test_lock_of_a_reader_is_no_sign_of_a_writer(disk, descriptor):

@@ -113,7 +113,7 @@ def create_image(
         dry_run=bool(dry_run),
         **options,
     )
-    with invocation.open_store_for_writing() as store:
+    with invocation.open_store_for_writing(dry_run=dry_run) as store:
         return creating.create_image(store, request, invocation.surroundings, invocation.on_secured)
 
 
@@ -178,7 +178,7 @@ def create_snapshot(
     request = creating.CreateSnapshotRequest(
         tags=tags, freeze=freeze_request(options), dry_run=bool(dry_run), **options
     )
-    with invocation.open_store_for_writing() as store:
+    with invocation.open_store_for_writing(dry_run=dry_run) as store:
         return creating.create_snapshot(
             store, request, invocation.surroundings, invocation.on_secured
         )

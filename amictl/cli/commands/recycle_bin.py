@@ -95,7 +95,7 @@ def create_rule(invocation: Invocation, tags: Structures, **options: Any) -> Res
     request = retention.CreateRuleRequest(
         **{**options, "dry_run": bool(options["dry_run"])}, tags=require_tags(pairs)
     )
-    with invocation.open_store_for_writing() as store:
+    with invocation.open_store_for_writing(dry_run=request.dry_run) as store:
         return retention.create_rule(store, request, invocation.surroundings)
 
 

@@ -98,7 +98,7 @@ def create_snapshots(
         dry_run=bool(dry_run),
         **options,
     )
-    with invocation.open_store_for_writing() as store:
+    with invocation.open_store_for_writing(dry_run=dry_run) as store:
         return creating.create_snapshots(
             store, request, invocation.surroundings, invocation.on_secured
         )
