@@ -49,8 +49,9 @@ class PendingFile:
             self._create(staged, work)
         except BaseException as error:
             self.release()
-            with suppress(OSError):
-                self._disk.unlink(staged)
+            for path in (staged, self._path):  # nobody was told the id
+                with suppress(OSError):
+                    self._disk.unlink(path)
             if isinstance(error, OSError):
                 raise as_storage_error(error, "create", self._path) from error
             raise
