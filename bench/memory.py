@@ -74,9 +74,8 @@ def measure_volume(amictl: str, image: Path, work: Path) -> dict[str, dict[str, 
         steps[step] = {"peak_anonymous_bytes": peak, "seconds": seconds}
         return output
 
-    disk = ("--volume-id", peers.VOLUME_ID, image)
-    snapshot_id = take("create-snapshot", "create-snapshot", *disk)
-    take("create-snapshot, unchanged, all read", "create-snapshot", "--full-read", *disk)
+    snapshot_id = take("create-snapshot", "create-snapshot", image)
+    take("create-snapshot, unchanged, all read", "create-snapshot", "--full-read", image)
     take("create-volume", "create-volume", "--snapshot-id", snapshot_id, target)
     volume.require_equal(image, target)
     target.unlink()

@@ -15,8 +15,6 @@ from typing import Protocol
 import measure
 from measure import Command, Sample
 
-VOLUME_ID = "vol-0123456789abcdef0"
-
 HINTED = "unchanged"
 ALL_READ = "unchanged, all read"
 BESIDE_NEWER = "unchanged, borg with a newer file beside"
@@ -53,7 +51,7 @@ def link_disk(image: Path, disk: Path) -> None:
 
 
 class Amictl:
-    """amictl reads the image where it is; the volume id says that all are one disk."""
+    """amictl reads the image where it is; the volume id of the first says that all are one disk."""
 
     def __init__(self, command: str, folder: Path) -> None:
         self.name = "amictl"
@@ -63,6 +61,7 @@ class Amictl:
         self.store = folder / "store"
         self.environment = measure.clean_environment(folder / "home")
         self.snapshot_ids: dict[str, str] = {}
+        self.volume: tuple[str, ...] = ()
         self.image = Path()
 
     def version(self) -> str:
@@ -71,15 +70,19 @@ class Amictl:
     def prepare(self) -> None:
         self.version()  # compiles the modules once
         self.snapshot_ids.clear()
+        self.volume = ()
 
     def place(self, image: Path) -> None:
         self.image = image
 
     def snapshot(self, label: str, *options: str) -> Sample:
-        command: Command = [self.command, "create-snapshot", "--store", self.store, "--quiet"]
-        command += ["--volume-id", VOLUME_ID, *options, self.image]
-        sample, output = measure.timed(command, self.environment)
-        self.snapshot_ids[label] = output.strip()
+        command: Command = [self.command, "create-snapshot", "--store", self.store]
+        sample, output = measure.timed(
+            [*command, *self.volume, *options, self.image], self.environment
+        )
+        snapshot = json.loads(output)
+        self.snapshot_ids[label] = snapshot["SnapshotId"]
+        self.volume = ("--volume-id", snapshot["VolumeId"])
         return sample
 
     def restore(self, label: str, folder: Path) -> tuple[Sample, Path]:
