@@ -124,6 +124,13 @@ class ImageNameDuplicateError(ConflictError):
 
     code = "InvalidAMIName.Duplicate"
 
+    @classmethod
+    def of(
+        cls, name: str, holder: str, hint: str = "give another --name"
+    ) -> "ImageNameDuplicateError":
+        """Name the name and the image that has it."""
+        return cls(f"AMI name {name} is already in use by AMI {holder}", hint=hint)
+
 
 class SourceInUseError(ConflictError):
     """The disk is open for writing somewhere, so its content is not at rest."""

@@ -22,6 +22,7 @@ from amictl.model.blockmap import (
     tree_height,
 )
 from amictl.model.records import (
+    STATES,
     Attributes,
     CheckLog,
     Cut,
@@ -253,28 +254,49 @@ def snapshot_cores(draw: DrawFn) -> SnapshotCore:
 
 MAPPINGS = st.builds(
     Mapping,
-    TEXTS,
+    st.sampled_from(["/dev/sda1", "/dev/xvda", "xvdb", "/dev/sdf"]),
     st.none() | record_ids("snap"),
     st.none() | st.integers(1, 16_384),
     st.booleans(),
     st.none() | TEXTS,
     st.none() | COUNTS,
     st.none() | COUNTS,
-    st.none() | TEXTS,
+    st.none() | st.sampled_from(["ephemeral0", "ephemeral23"]),
 )
-IMAGE_CORES = st.builds(
-    ImageCore,
-    record_ids("ami"),
-    TEXTS,
-    OWNERS,
-    TIMES,
-    TEXTS,
-    st.none() | TEXTS,
-    st.none() | TEXTS,
-    TEXTS,
-    st.lists(MAPPINGS, max_size=3).map(tuple),
-    further=TAGS,
-)
+
+
+@st.composite
+def image_cores(draw: st.DrawFn) -> ImageCore:
+    mappings = draw(st.lists(MAPPINGS, min_size=1, max_size=3))
+    return ImageCore(
+        draw(record_ids("ami")),
+        draw(TEXTS),
+        draw(OWNERS),
+        draw(TIMES),
+        draw(TEXTS),
+        draw(st.none() | TEXTS),
+        draw(st.none() | TEXTS),
+        draw(st.sampled_from(mappings)).device_name,
+        tuple(mappings),
+        further=draw(TAGS),
+    )
+
+
+IMAGE_CORES = image_cores()
+
+
+def attributes(kind: str) -> st.SearchStrategy[Attributes]:
+    return st.builds(
+        Attributes,
+        record_ids(kind),
+        COUNTS,
+        st.sampled_from(STATES[kind]),
+        TEXTS,
+        TAGS,
+        TAGS,
+    )
+
+
 PENDING_SNAPSHOTS = st.builds(
     PendingSnapshot,
     record_ids("snap"),
@@ -328,7 +350,8 @@ RECORDS = st.one_of(
     STORE_CONFIGS,
     PENDING_SNAPSHOTS,
     st.builds(PendingImage, IMAGE_CORES, TEXTS, TAGS, st.none() | TEXTS),
-    st.builds(Attributes, record_ids("snap") | record_ids("ami"), COUNTS, TEXTS, TEXTS, TAGS, TAGS),
+    attributes("snap"),
+    attributes("ami"),
     st.builds(PendingState, COUNTS, st.none() | TEXTS),
     st.builds(ImageName, TEXTS, record_ids("ami")),
     st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),

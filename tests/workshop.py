@@ -88,7 +88,10 @@ class Workshop:
         return random.Random(seed).randbytes(size)
 
     def snapshot(
-        self, path: Path, on_secured: Callable[[dict[str, Any]], None] = ignore, **words: Any
+        self,
+        path: Path | None,
+        on_secured: Callable[[dict[str, Any]], None] = ignore,
+        **words: Any,
     ) -> dict[str, Any]:
         with self.open() as store:
             request = CreateSnapshotRequest(path, **words)

@@ -1,9 +1,12 @@
 """What a store holds, what it saves, and what deleting a snapshot alone would free."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from amictl.errors import SnapshotNotFoundError
 from amictl.model.blockmap import Leaf, Name
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog, recycling
@@ -44,10 +47,7 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
     CorruptStoreError where a map or an image cannot be read.
     """
     inside, bin_counts = _recycle_bin(store, now)
-    everything = [
-        catalog.read_snapshot_core(store, snapshot_id)
-        for snapshot_id in catalog.snapshot_ids(store)
-    ]
+    everything = list(_all_snapshots(store))
     live = [core for core in everything if core.snapshot_id not in inside]
     binned = [core for core in everything if core.snapshot_id in inside]
     owners, unique = _owners_of(store, live, binned)
@@ -80,6 +80,12 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
         "UnmappedSnapshots": [one.snapshot_id for one in live if one.snapshot_id not in mapped],
         "Snapshots": [_snapshot(core, exclusive[owner]) for owner, core in enumerate(live)],
     }
+
+
+def _all_snapshots(store: Store) -> Iterator[SnapshotCore]:
+    for snapshot_id in catalog.snapshot_ids(store):
+        with suppress(SnapshotNotFoundError):  # removed meanwhile
+            yield catalog.read_snapshot_core(store, snapshot_id)
 
 
 def _owners_of(

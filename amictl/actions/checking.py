@@ -36,6 +36,7 @@ def check_store(
 ) -> dict[str, Any]:
     """`Faults` (what is wrong, and where), `Damaged` (whom it hurts, and which bytes), counts.
 
+    `Leftovers` are what work that was killed left, and harm nothing.
     Without `read_data` all that describes the content is read; with it the packs too: all of
     them, a random part, or those not read within an age. What is found is remembered, where the
     store can be written to, so that later snapshots do not build on it. Nothing is repaired.
@@ -65,6 +66,7 @@ def check_store(
         "NodeCount": check.node_count,
         "GarbageBytes": check.garbage_bytes,
         "Damaged": check.damaged,
+        "Leftovers": check.leftovers,
         "Faults": check.faults,
     }
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import DryRunError, ImageNameDuplicateError, VolumeNotFoundError
+from amictl.errors import (
+    DryRunError,
+    UsageError,
+    VolumeNotFoundError,
+)
 from amictl.formats import shapes
 from amictl.model.ids import new_id, require_id
 from amictl.model.images import ImageRequest, image_core, plan_devices, require_name
 from amictl.model.records import (
     Attributes,
-    ImageCore,
     PendingImage,
     PendingSnapshot,
     SnapshotCore,
@@ -26,7 +29,7 @@ from amictl.model.tags import tags_with
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.storage.disk import as_storage_error
-from amictl.store import catalog, events, volume_records
+from amictl.store import catalog, events, image_names, volume_records
 from amictl.store.ingesting import Volume
 from amictl.store.pending import PendingFile, Work, unfinished
 from amictl.store.recording import (
@@ -48,9 +51,12 @@ OnSecured = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class CreateSnapshotRequest:
-    """One disk to one snapshot. `parent` is auto, none or a snapshot id."""
+    """One disk to one snapshot. `parent` is auto, none or a snapshot id.
 
-    path: Path
+    Without `path` it is the disk of the volume, where it was last.
+    """
+
+    path: Path | None
     description: str = ""
     volume_id: str | None = None
     parent: str = "auto"
@@ -104,17 +110,17 @@ def create_snapshot(
     """The snapshot, in EC2's shape, once it is completed.
 
     `on_secured` is called with its shape, pending, as soon as nothing depends on the disk any
-    more. Raises SourceInUseError, SourceChangedError, UnsupportedError, StorageError; once there
-    is an id, a failure leaves a snapshot in state `error` that says why.
+    more. Raises VolumeNotFoundError, UsageError, SourceInUseError, SourceChangedError,
+    UnsupportedError, StorageError; once there is an id, a failure leaves a snapshot in state
+    `error` that says why.
     """
     store.require_features("write")
     require_description(request.description)
-    if request.volume_id is not None:
-        require_id("vol", request.volume_id)
+    path = _path(store, request)
     if request.parent not in ("auto", "none"):
         catalog.read_snapshot(store, require_id("snap", request.parent))
     freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
-    with _frozen(store, [request.path], freeze, surroundings) as (disk,):
+    with _frozen(store, [path], freeze, surroundings) as (disk,):
         if request.dry_run:
             raise DryRunError
         snapshot_id = new_id("snap", surroundings.random_bytes)
@@ -159,6 +165,19 @@ def create_snapshots(
         return _infos(_take(store, "CreateSnapshots", disks, plans, surroundings, secured))
 
 
+def _path(store: Store, request: CreateSnapshotRequest) -> Path:
+    """The disk that is meant. Raises VolumeNotFoundError, UsageError, MalformedIdError."""
+    if request.volume_id is None:
+        if request.path is None:
+            raise UsageError("give a file or --volume-id", code="MissingParameter")
+        return request.path
+    volume_id = require_id("vol", request.volume_id)
+    if request.path is None:
+        return volume_records.path_of(store, volume_id)
+    volume_records.require_known(store, volume_id)
+    return request.path
+
+
 def _infos(snapshots: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"Snapshots": [shapes.snapshot_info_shape(snapshot) for snapshot in snapshots]}
 
@@ -174,7 +193,7 @@ def create_image(
     store.require_features("write")
     require_name(request.name)
     require_description(request.description)
-    _require_name_free(store, request.name)
+    image_names.require_free(store, request.name)
     devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
     image_id = new_id("ami", surroundings.random_bytes)
     freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
@@ -198,10 +217,15 @@ def create_image(
             on_secured({"ImageId": image_id})
 
         with (
-            unfinished(store, "CreateImage", works, surroundings) as files,
+            unfinished(
+                store,
+                "CreateImage",
+                works,
+                surroundings,
+                lambda: image_names.require_reserved(store, core.name, core.image_id),
+            ) as files,
             Writer(store, surroundings.random_bytes) as writer,
         ):
-            _reserve_name(store, core)
             cores = _read_disks(disks, plans, files, writer, surroundings, secured)
             for snapshot, plan in zip(cores, plans, strict=True):
                 complete_snapshot(store, snapshot, plan.work, surroundings)
@@ -227,16 +251,16 @@ def _take(
         Writer(store, surroundings.random_bytes) as writer,
     ):
         cores = _read_disks(disks, plans, files, writer, surroundings, secured)
-        attributes = complete_snapshots(store, cores, works, surroundings)
+        written = complete_snapshots(store, cores, works, surroundings)
         ids = tuple(core.snapshot_id for core in cores)
         events.record(store, surroundings, operation, ids, "completed")
-    return [shapes.snapshot_shape(*both) for both in zip(cores, attributes, strict=True)]
+    return [shapes.snapshot_shape(*records) for records in written]
 
 
 def _volume_tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
-    """The tags of a volume that amictl wrote; none of another. Raises CorruptStoreError."""
+    """The tags of a volume; none of one that is new. Raises CorruptStoreError."""
     try:
-        return volume_records.read(store, volume_id).tags
+        return volume_records.attributes(store, volume_id).tags
     except VolumeNotFoundError:
         return ()
 
@@ -330,24 +354,6 @@ def _reading(disk: FrozenDisk) -> Iterator[None]:
         yield
     except OSError as error:
         raise as_storage_error(error, "read", disk.path) from error
-
-
-def _require_name_free(store: Store, name: str) -> None:
-    holder = catalog.name_holder(store, name)
-    if holder is not None:
-        raise _duplicate(name, holder)
-
-
-def _reserve_name(store: Store, core: ImageCore) -> None:
-    holder = catalog.reserve_name(store, core.name, core.image_id)
-    if holder is not None:
-        raise _duplicate(core.name, holder)
-
-
-def _duplicate(name: str, holder: str) -> ImageNameDuplicateError:
-    return ImageNameDuplicateError(
-        f"AMI name {name} is already in use by AMI {holder}", hint="give another --name"
-    )
 
 
 def _read_disks(

@@ -1,19 +1,21 @@
 """DeregisterImage: an image ceases to exist, or goes to the recycle bin; its snapshots may too."""
 
+from contextlib import suppress
 from typing import Any
 
 from amictl.errors import (
+    UNREADABLE,
     AmictlError,
     ConflictError,
     CorruptStoreError,
     DryRunError,
-    StorageError,
 )
 from amictl.model import facts
+from amictl.model.ids import require_id
 from amictl.model.records import Attributes, ImageCore
 from amictl.model.surroundings import Surroundings
-from amictl.model.times import parse_timestamp
-from amictl.store import catalog, deleting, events, pending, recycling
+from amictl.model.times import timestamp
+from amictl.store import catalog, deleting, events, recycling, remains
 from amictl.store.image_states import failed_image, registered_image
 from amictl.store.store import Store
 
@@ -32,18 +34,33 @@ def deregister_image(
     protected (OperationNotPermitted), being made (IncorrectState) or in the bin already.
     """
     store.require_features("delete")
-    failed = failed_image(store, image_id)
-    if failed is not None:
-        core = failed.image
-        if dry_run:
-            raise DryRunError
-        pending.remove_dead(store, image_id)
-        events.record(store, surroundings, "DeregisterImage", (image_id,), "deregistered")
+    require_id("ami", image_id)
+    core: ImageCore | None
+    if remains.are_there(store, image_id):
+        core = _cleared(store, image_id, surroundings, dry_run=dry_run)
     else:
         core = _discarded(store, image_id, surroundings, dry_run=dry_run)
     if not delete_snapshots:
         return {"Return": True}
-    return {"Return": True, "DeleteSnapshotResults": _delete_all(store, core, surroundings)}
+    results = _delete_all(store, core, surroundings) if core else []
+    return {"Return": True, "DeleteSnapshotResults": results}
+
+
+def _cleared(
+    store: Store, image_id: str, surroundings: Surroundings, *, dry_run: bool
+) -> ImageCore | None:
+    """Remove what is left of an image that failed, or was removed by half.
+
+    Returns what it was to become, where that can be read.
+    """
+    failed = None
+    with suppress(CorruptStoreError):
+        failed = failed_image(store, image_id)
+    if dry_run:
+        raise DryRunError
+    remains.remove(store, image_id)
+    events.record(store, surroundings, "DeregisterImage", (image_id,), "deregistered")
+    return failed.image if failed else None
 
 
 def _discarded(
@@ -62,7 +79,7 @@ def _discarded(
 
 def _require_unprotected(attributes: Attributes, surroundings: Surroundings) -> None:
     """Raises ConflictError (OperationNotPermitted) while an image may not be deregistered."""
-    until = attributes.fact(facts.PROTECTED_UNTIL)
+    until = facts.moment(attributes, facts.PROTECTED_UNTIL)
     if attributes.fact(facts.PROTECTION) is not None:
         raise ConflictError(
             f"The image {attributes.id} is protected from deregistration",
@@ -70,10 +87,10 @@ def _require_unprotected(attributes: Attributes, surroundings: Surroundings) -> 
             hint="amictl disable-image-deregistration-protection"
             f" --image-id {attributes.id} ends that",
         )
-    if until is not None and surroundings.now() < parse_timestamp(until):
+    if until is not None and surroundings.now() < until:
         raise ConflictError(
-            f"The image {attributes.id} is protected from deregistration until {until}, the end of"
-            " the cooldown",
+            f"The image {attributes.id} is protected from deregistration until {timestamp(until)},"
+            " the end of the cooldown",
             code="OperationNotPermitted",
             hint="deregister it after that time",
         )
@@ -81,17 +98,14 @@ def _require_unprotected(attributes: Attributes, surroundings: Surroundings) -> 
 
 def _delete_all(store: Store, core: ImageCore, surroundings: Surroundings) -> list[dict[str, str]]:
     ids = dict.fromkeys(one.snapshot_id for one in core.mappings if one.snapshot_id is not None)
-    return [
-        {"SnapshotId": given, "ReturnCode": _delete(store, given, surroundings)} for given in ids
-    ]
+    errors = deleting.delete_unused(store, ids, surroundings)
+    return [{"SnapshotId": given, "ReturnCode": _code(error)} for given, error in errors.items()]
 
 
-def _delete(store: Store, snapshot_id: str, surroundings: Surroundings) -> str:
-    """EC2's word for what became of one snapshot. What goes wrong does not stop the others."""
-    try:
-        deleting.delete_snapshot(store, snapshot_id, surroundings, dry_run=False)
-    except (CorruptStoreError, StorageError):
+def _code(error: AmictlError | None) -> str:
+    """EC2's word for what became of one snapshot."""
+    if error is None:
+        return "success"
+    if isinstance(error, UNREADABLE):
         return "internal-error"
-    except AmictlError as error:
-        return "skipped" if error.code == deleting.IN_USE else "client-error"
-    return "success"
+    return "skipped" if error.code == deleting.IN_USE else "client-error"

@@ -1,21 +1,17 @@
 """DescribeSnapshots: what is completed, what is being made, what failed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from amictl.errors import (
-    CorruptStoreError,
-    DryRunError,
-    ObjectMissingError,
-    SnapshotNotFoundError,
-)
+from amictl.errors import AmictlError, DryRunError, SnapshotNotFoundError
 from amictl.formats import shapes
 from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
 from amictl.model.records import PendingSnapshot
 from amictl.model.snapshot_filters import matching_snapshots
-from amictl.store import catalog, pending
+from amictl.store import catalog, pending, showing
+from amictl.store.pending import Seen
+from amictl.store.showing import Kind
 from amictl.store.store import Store
 
 _Shape = dict[str, Any]
@@ -63,63 +59,44 @@ def _selected(store: Store, selection: SnapshotSelection) -> list[_Shape]:
     if selection.snapshot_ids:
         found = [_snapshot(store, given) for given in dict.fromkeys(selection.snapshot_ids)]
     else:
-        found = list(_all(store))
+        found = list(showing.every(store, _SNAPSHOTS))
     found = matching_snapshots(found, selection.filters)
     return found if ours and restorable else []
 
 
-def _all(store: Store) -> Iterator[_Shape]:
-    """All snapshots but those in the recycle bin. A damaged record must not hide the others."""
-    done = catalog.snapshot_ids(store)
-    finished = set(done)
-    open_work = [given for given, _ in pending.all_seen(store, "snap-") if given not in finished]
-    for snapshot_id in (*done, *open_work):
-        try:
-            snapshot = _completed(store, snapshot_id) or _pending(store, snapshot_id)
-        except CorruptStoreError as error:
-            snapshot = _damaged(snapshot_id, error)
-        if snapshot is not None:
-            yield snapshot
-
-
 def _snapshot(store: Store, snapshot_id: str) -> _Shape:
-    """Raises SnapshotNotFoundError, CorruptStoreError."""
+    """Raises MalformedIdError, SnapshotNotFoundError, and what is UNREADABLE."""
     require_id("snap", snapshot_id)
-    # The record is asked for before and after the pending file: work may be finished in between.
-    for find in (_completed, _pending, _completed):
-        snapshot = find(store, snapshot_id)
-        if snapshot is not None:
-            return snapshot
+    snapshot = showing.one(store, _SNAPSHOTS, snapshot_id)
+    if snapshot is not None:
+        return snapshot
     raise SnapshotNotFoundError(
-        f"The snapshot '{snapshot_id}' does not exist.", hint="amictl describe-snapshots lists all"
+        f"The snapshot '{snapshot_id}' does not exist.",
+        hint="amictl describe-snapshots lists all,"
+        " list-snapshots-in-recycle-bin those in the recycle bin",
     )
 
 
-def _completed(store: Store, snapshot_id: str) -> _Shape | None:
-    """A snapshot that has its records, each read once; None if it has none, or is in the bin."""
-    try:
-        core = catalog.read_snapshot_core(store, snapshot_id)
-        attributes = catalog.read_attributes(store, snapshot_id)
-    except SnapshotNotFoundError:
-        return None
-    except ObjectMissingError:
-        if catalog.exists(store, snapshot_id):
-            raise
-        return None  # removed between the two
-    return None if attributes.state == catalog.IN_BIN else shapes.snapshot_shape(core, attributes)
-
-
-def _pending(store: Store, snapshot_id: str) -> _Shape | None:
-    seen = pending.seen(store, snapshot_id)
-    if seen is None or not isinstance(seen.work, PendingSnapshot):
+def _pending(seen: Seen) -> _Shape | None:
+    if not isinstance(seen.work, PendingSnapshot):
         return None
     return shapes.pending_snapshot_shape(seen.work, alive=seen.alive, died=pending.DIED)
 
 
-def _damaged(snapshot_id: str, error: CorruptStoreError) -> _Shape:
+def _damaged(snapshot_id: str, error: AmictlError) -> _Shape:
     return {
         "SnapshotId": snapshot_id,
         "StartTime": "",
         "State": "error",
         "StateMessage": error.message,
     }
+
+
+_SNAPSHOTS = Kind(
+    "snap-",
+    catalog.snapshot_ids,
+    catalog.read_snapshot_core,
+    shapes.snapshot_shape,
+    _pending,
+    _damaged,
+)

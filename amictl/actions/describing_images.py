@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from amictl.errors import (
-    CorruptStoreError,
+    UNREADABLE,
+    AmictlError,
     DryRunError,
     ImageNotFoundError,
-    ObjectMissingError,
     SnapshotNotFoundError,
 )
 from amictl.formats import shapes
@@ -17,8 +17,10 @@ from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
 from amictl.model.image_filters import matching_images
 from amictl.model.records import PendingImage
-from amictl.store import catalog, pending
+from amictl.store import catalog, pending, showing
 from amictl.store.image_states import DISABLED
+from amictl.store.pending import Seen
+from amictl.store.showing import Kind
 from amictl.store.store import Store
 
 _Shape = dict[str, Any]
@@ -70,60 +72,41 @@ def _named(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
 
 def _listed(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
     hidden = () if selection.include_disabled else (DISABLED,)
-    return (image for image in _all(store) if image["State"] not in hidden)
-
-
-def _all(store: Store) -> Iterator[_Shape]:
-    """All images but those in the recycle bin. A damaged record must not hide the others."""
-    done = catalog.image_ids(store)
-    finished = set(done)
-    open_work = [given for given, _ in pending.all_seen(store, "ami-") if given not in finished]
-    for image_id in (*done, *open_work):
-        try:
-            image = _registered(store, image_id) or _pending(store, image_id)
-        except CorruptStoreError as error:
-            image = _damaged(image_id, error)
-        if image is not None:
-            yield image
+    return (image for image in showing.every(store, _IMAGES) if image["State"] not in hidden)
 
 
 def _image(store: Store, image_id: str) -> _Shape:
-    """Raises ImageNotFoundError, CorruptStoreError."""
+    """Raises MalformedIdError, ImageNotFoundError, and what is UNREADABLE."""
     require_id("ami", image_id)
-    # The record is asked for before and after the pending file: work may be finished in between.
-    for find in (_registered, _pending, _registered):
-        image = find(store, image_id)
-        if image is not None:
-            return image
+    image = showing.one(store, _IMAGES, image_id)
+    if image is not None:
+        return image
     raise ImageNotFoundError(
-        f"The image id '[{image_id}]' does not exist", hint="amictl describe-images lists all"
+        f"The image id '[{image_id}]' does not exist",
+        hint="amictl describe-images --include-disabled lists all,"
+        " list-images-in-recycle-bin those in the recycle bin",
     )
 
 
-def _registered(store: Store, image_id: str) -> _Shape | None:
-    """An image that has its records, each read once; None if it has none, or is in the bin."""
-    try:
-        core = catalog.read_image_core(store, image_id)
-        attributes = catalog.read_attributes(store, image_id)
-    except ImageNotFoundError:
-        return None
-    except ObjectMissingError:
-        if catalog.exists(store, image_id):
-            raise
-        return None  # removed between the two
-    return None if attributes.state == catalog.IN_BIN else shapes.image_shape(core, attributes)
-
-
-def _pending(store: Store, image_id: str) -> _Shape | None:
-    seen = pending.seen(store, image_id)
-    if seen is None or not isinstance(seen.work, PendingImage):
+def _pending(seen: Seen) -> _Shape | None:
+    if not isinstance(seen.work, PendingImage):
         return None
     return shapes.pending_image_shape(seen.work, alive=seen.alive, died=pending.DIED)
 
 
-def _damaged(image_id: str, error: CorruptStoreError) -> _Shape:
+def _damaged(image_id: str, error: AmictlError) -> _Shape:
     reason = {"Code": error.code, "Message": error.message}
     return {"ImageId": image_id, "CreationDate": "", "State": "invalid", "StateReason": reason}
+
+
+_IMAGES = Kind(
+    "ami-",
+    catalog.image_ids,
+    catalog.read_image_core,
+    shapes.image_shape,
+    _pending,
+    _damaged,
+)
 
 
 class _Details:
@@ -145,7 +128,7 @@ class _Details:
         try:
             for snapshot_id in ids:
                 self._learn(snapshot_id)
-        except CorruptStoreError as error:
+        except UNREADABLE as error:
             if self._named:
                 raise
             return _damaged(image["ImageId"], error)

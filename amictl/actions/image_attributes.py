@@ -58,8 +58,6 @@ def describe_image_attribute(
     if attribute in _LISTS:
         return {"ImageId": image_id, _LISTS[attribute]: []}
     image = shapes.image_shape(core, attributes)
-    if attribute == "deregistrationProtection":
-        image.setdefault("DeregistrationProtection", "disabled")
     member = _MEMBERS[attribute]
     value = image.get(member)
     return {"ImageId": image_id, member: {} if value is None else {"Value": value}}

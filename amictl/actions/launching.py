@@ -23,8 +23,9 @@ from amictl.store.filling import Filling
 from amictl.store.image_states import AVAILABLE as IMAGE_AVAILABLE
 from amictl.store.image_states import registered_image, unavailable
 from amictl.store.store import Store
-from amictl.volumes.new_folders import NewFolder, require_free_folder
+from amictl.volumes.new_folders import NewFolder, require_free_folder, unfinished_folders
 from amictl.volumes.targets import path_text
+from amictl.volumes.written_files import written_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ def launch_image(
     store.reload_index()  # an index that cannot be read is not the snapshots' damage
     if request.dry_run:
         raise DryRunError
+    for unfinished in unfinished_folders(request.directory):
+        surroundings.progress.note(
+            f"{str(unfinished)!r} is left of a launch that was broken off, unless one is going on:"
+            " it may be removed"
+        )
     folder = Path(path_text(request.directory))
     disks = tuple(_with_volume_id(store, folder, disk) for disk in disks)
     launch = Launch(image, timestamp(surroundings.now()), disks)
@@ -143,16 +149,18 @@ def _volumes(request: LaunchRequest, folder: Path, launch: Launch) -> Iterator[V
     """What was written, and where."""
     for disk in launch.disks:
         if disk.volume_id is not None:
+            file = written_file(request.directory / disk.file_name)
             yield Volume(
                 volume_id=disk.volume_id,
                 path=str(folder / disk.file_name),
-                newest_snapshot_id=disk.mapping.snapshot_id,
+                next_parent=disk.mapping.snapshot_id,
                 create_time=launch.launch_time,
                 size_bytes=disk.size_bytes,
                 snapshot_id=disk.mapping.snapshot_id,
                 image_id=launch.image.image_id,
                 device_name=disk.mapping.device_name,
-                inode=str((request.directory / disk.file_name).stat().st_ino),
+                inode=file.inode,
+                birth_time=file.birth_time,
                 tags=tags_from(request.tags),
             )
 

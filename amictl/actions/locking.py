@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from amictl.errors import ConflictError, DryRunError, NotFoundError, UnsupportedError, UsageError
+from amictl.errors import ConflictError, DryRunError, UnsupportedError, UsageError
 from amictl.formats import shapes
 from amictl.model.filters import Texts, matching, text_of
 from amictl.model.ids import require_id
 from amictl.model.locks import COMPLIANCE, EXPIRED, GOVERNANCE, Lock, lock_of, with_lock
 from amictl.model.records import Attributes
 from amictl.model.surroundings import Surroundings
-from amictl.store import catalog, events, pending
+from amictl.store import catalog, events
+from amictl.store.snapshot_states import completed_snapshot
 from amictl.store.store import Store
 
 MAX_DAYS = 36_500
@@ -54,7 +55,7 @@ def lock_snapshot(store: Store, request: LockRequest, surroundings: Surroundings
 
     # Held, so that nobody who has found the snapshot unlocked is about to delete it.
     with catalog.exclusively(store):
-        _require_completed(store, request.snapshot_id)
+        completed_snapshot(store, request.snapshot_id)
         if request.dry_run:
             raise DryRunError
         attributes = catalog.change_attributes(store, request.snapshot_id, change)
@@ -82,7 +83,7 @@ def unlock_snapshot(
         return with_lock(attributes, None)
 
     with catalog.exclusively(store):
-        _require_completed(store, snapshot_id)
+        completed_snapshot(store, snapshot_id)
         change(catalog.read_attributes(store, snapshot_id))
         if dry_run:
             raise DryRunError
@@ -171,21 +172,3 @@ def _expiry(request: LockRequest, now: datetime) -> datetime:
             f"the expiration date {request.expires.isoformat()} is past", hint="give a later one"
         )
     return request.expires
-
-
-def _require_completed(store: Store, snapshot_id: str) -> None:
-    """Raises SnapshotNotFoundError, and ConflictError for one that is being made or failed."""
-    work = pending.seen(store, require_id("snap", snapshot_id))
-    try:
-        catalog.read_snapshot(store, snapshot_id)
-    except NotFoundError:
-        if work is None:
-            raise
-        if not work.alive:
-            raise ConflictError(
-                f"The snapshot {snapshot_id} is in state error", hint="it can only be deleted"
-            ) from None
-        raise ConflictError(
-            f"The snapshot {snapshot_id} is in state pending",
-            hint=f"amictl wait snapshot-completed --snapshot-ids {snapshot_id}",
-        ) from None

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from amictl.errors import (
+    UNREADABLE,
     ConflictError,
-    CorruptStoreError,
     DryRunError,
     ImageNameDuplicateError,
     NotFoundError,
@@ -16,7 +16,8 @@ from amictl.formats import shapes
 from amictl.model.ids import require_id
 from amictl.model.records import Attributes, ImageCore
 from amictl.model.surroundings import Surroundings
-from amictl.store import catalog, events, recycling
+from amictl.model.times import timestamp
+from amictl.store import catalog, events, image_names, recycling
 from amictl.store.recycling import Stay
 from amictl.store.store import Store
 
@@ -81,9 +82,9 @@ def restore_image_from_recycle_bin(
         core = catalog.read_image_core(store, image_id)
         _require_snapshots(store, core, now)
         if dry_run:
-            _require_free(core.name, catalog.name_holder(store, core.name))
+            _require_free(core.name, image_names.name_holder(store, core.name))
             raise DryRunError
-        _require_free(core.name, catalog.take_name(store, core.name, image_id))
+        _require_free(core.name, image_names.take_name(store, core.name, image_id))
         after = recycling.put_back(store, image_id, now)
     events.record(store, surroundings, "RestoreImageFromRecycleBin", (image_id,), after.state)
     return {"Return": True}
@@ -109,10 +110,8 @@ def restore_snapshot_from_recycle_bin(
 
 def _require_free(name: str, holder: str | None) -> None:
     if holder is not None:
-        raise ImageNameDuplicateError(
-            f"AMI name {name} is already in use by AMI {holder}",
-            hint=f"deregister {holder}, then restore this image",
-        )
+        hint = f"deregister {holder}, then restore this image"
+        raise ImageNameDuplicateError.of(name, holder, hint)
 
 
 def _require_snapshots(store: Store, core: ImageCore, now: datetime) -> None:
@@ -153,7 +152,7 @@ def _staying(store: Store, record_ids: list[str], now: datetime) -> list[tuple[A
 
 def _image(store: Store, attributes: Attributes, stay: Stay) -> dict[str, Any]:
     shape = {"ImageId": attributes.id}
-    with suppress(CorruptStoreError, NotFoundError):  # the others are shown all the same
+    with suppress(NotFoundError, *UNREADABLE):  # the others are shown all the same
         shape["Name"] = catalog.read_image_core(store, attributes.id).name
     if attributes.description:
         shape["Description"] = attributes.description
@@ -162,10 +161,13 @@ def _image(store: Store, attributes: Attributes, stay: Stay) -> dict[str, Any]:
 
 def _snapshot(store: Store, attributes: Attributes, stay: Stay) -> dict[str, Any]:
     shape = {"SnapshotId": attributes.id}
-    with suppress(CorruptStoreError, NotFoundError):
+    with suppress(NotFoundError, *UNREADABLE):
         shape["VolumeId"] = catalog.read_snapshot_core(store, attributes.id).volume_id
     return shape | {"Description": attributes.description} | _times(stay)
 
 
 def _times(stay: Stay) -> dict[str, str]:
-    return {"RecycleBinEnterTime": stay.entered, "RecycleBinExitTime": stay.until}
+    return {
+        "RecycleBinEnterTime": timestamp(stay.entered),
+        "RecycleBinExitTime": timestamp(stay.until),
+    }

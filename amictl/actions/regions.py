@@ -25,6 +25,7 @@ from amictl.model.region import (
 )
 from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import Disk, as_storage_error, make_directories
+from amictl.store import layout
 from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
 
@@ -64,6 +65,20 @@ def create_region(
         ) as store:
             _replace(path, changed, surroundings)
             return _description(region, store)
+
+
+def require_not_hiding(name: str, directory: Path, default_directory: Path) -> None:
+    """Raises ConflictError if a new region would take the name `local` from the store that has it
+    without a configuration: what is in there could not be found any more.
+    """
+    if name != DEFAULT_REGION or directory.resolve() == default_directory.resolve():
+        return
+    if (default_directory / layout.CONFIG).exists():
+        raise ConflictError(
+            f"there is a region {DEFAULT_REGION!r} already, in {str(default_directory)!r}",
+            hint=f"choose another name, or give --directory {default_directory}",
+            code="InvalidRegion.Duplicate",
+        )
 
 
 def describe_regions(

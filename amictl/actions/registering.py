@@ -7,15 +7,12 @@ from itertools import islice
 from typing import Any
 
 from amictl.errors import (
-    ConflictError,
     CorruptStoreError,
     DryRunError,
-    ImageNameDuplicateError,
-    SnapshotNotFoundError,
     UnsupportedError,
 )
 from amictl.model.blockmap import SEGMENT_SIZE
-from amictl.model.ids import new_id, require_id
+from amictl.model.ids import new_id
 from amictl.model.images import (
     DEFAULT_ARCHITECTURE,
     ImageRequest,
@@ -27,11 +24,12 @@ from amictl.model.records import Attributes, ImageCore, PendingImage, SnapshotCo
 from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
-from amictl.store import catalog, events, pending
+from amictl.store import catalog, events, image_names
 from amictl.store.image_states import AVAILABLE
 from amictl.store.pending import PendingFile
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
+from amictl.store.snapshot_states import completed_snapshot
 from amictl.store.store import Store
 from amictl.store.walking import leaves, read_leaf_at
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
@@ -71,9 +69,7 @@ def register_image(
             f"virtualization type {request.virtualization_type}: all images here are hvm",
             hint="leave --virtualization-type out",
         )
-    holder = catalog.name_holder(store, request.name)
-    if holder is not None:
-        raise _duplicate(request.name, holder)
+    image_names.require_free(store, request.name)
     core = _core(store, request, surroundings)
     if request.dry_run:
         raise DryRunError
@@ -90,18 +86,10 @@ def _register(store: Store, image: PendingImage) -> None:
     attributes = Attributes(core.image_id, 0, AVAILABLE, image.description, image.tags)
     file = PendingFile(store, core.image_id, image)
     try:
-        holder = catalog.reserve_name(store, core.name, core.image_id)
-        if holder is not None:
-            raise _duplicate(core.name, holder)
+        image_names.require_reserved(store, core.name, core.image_id)
         catalog.put_image(store, core, attributes)
     finally:
         file.remove()
-
-
-def _duplicate(name: str, holder: str) -> ImageNameDuplicateError:
-    return ImageNameDuplicateError(
-        f"AMI name {name} is already in use by AMI {holder}", hint="give another --name"
-    )
 
 
 def _core(store: Store, request: RegisterImageRequest, surroundings: Surroundings) -> ImageCore:
@@ -116,26 +104,8 @@ def _core(store: Store, request: RegisterImageRequest, surroundings: Surrounding
         mappings=request.block_device_mappings,
     )
     return registered_core(
-        wanted, request.root_device_name, lambda given: _completed(store, given).size_bytes
+        wanted, request.root_device_name, lambda given: completed_snapshot(store, given).size_bytes
     )
-
-
-def _completed(store: Store, snapshot_id: str) -> SnapshotCore:
-    """Raises MalformedIdError, SnapshotNotFoundError, ConflictError unless it is completed."""
-    require_id("snap", snapshot_id)
-    try:
-        return catalog.read_snapshot(store, snapshot_id)
-    except SnapshotNotFoundError:
-        seen = pending.seen(store, snapshot_id)
-        if seen is None:
-            raise
-        state = "pending" if seen.alive else "error"
-        raise ConflictError(
-            f"The snapshot '{snapshot_id}' is in state {state}, not completed",
-            hint=f"amictl wait snapshot-completed --snapshot-ids {snapshot_id}"
-            if seen.alive
-            else "amictl describe-snapshots says why it failed",
-        ) from None
 
 
 def _with_facts(store: Store, core: ImageCore, request: RegisterImageRequest) -> ImageCore:

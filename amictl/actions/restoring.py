@@ -1,11 +1,12 @@
 """CreateVolume: a snapshot becomes a disk again, byte for byte."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import DryRunError, UsageError, VolumeNotFoundError
+from amictl.errors import UNREADABLE, DryRunError, UsageError, VolumeNotFoundError
 from amictl.formats.volume_shapes import volume_shape
 from amictl.model.ids import require_id
 from amictl.model.images import GIB
@@ -18,6 +19,7 @@ from amictl.store.filling import Filling
 from amictl.store.store import Store
 from amictl.volumes.extents import all_segments, data_segments
 from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
+from amictl.volumes.written_files import written_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def create_volume(
     exists, SourceInUseError, StorageError; CorruptStoreError names the damaged ranges, and then
     there is no new file, or the target keeps its mark as incomplete.
     """
-    core = _choose(store, request)
+    core = _choose(store, request, surroundings)
     size_bytes = _size(core, request)
     if request.in_place and request.force:
         raise UsageError("--in-place and --force exclude each other")
@@ -111,14 +113,16 @@ def _volume(
 ) -> Volume:
     """What was written, and where."""
     path = path_text(request.target)
+    file = written_file(request.target)
     return Volume(
         volume_id=store.volume_id(path),
         path=path,
-        newest_snapshot_id=core.snapshot_id,
+        next_parent=core.snapshot_id,
         create_time=timestamp(surroundings.now()),
         size_bytes=size_bytes,
         snapshot_id=core.snapshot_id,
-        inode=str(request.target.stat().st_ino),
+        inode=file.inode,
+        birth_time=file.birth_time,
         tags=tags_from(request.tags),
     )
 
@@ -132,7 +136,7 @@ def _require_usable(store: Store, path: Path, size_bytes: int) -> None:
         target.close()
 
 
-def _choose(store: Store, request: CreateVolumeRequest) -> SnapshotCore:
+def _choose(store: Store, request: CreateVolumeRequest, surroundings: Surroundings) -> SnapshotCore:
     if (request.snapshot_id is None) == (request.volume_id is None):
         raise UsageError("give either a snapshot or a volume", code="InvalidParameterCombination")
     if request.snapshot_id is not None:
@@ -140,22 +144,36 @@ def _choose(store: Store, request: CreateVolumeRequest) -> SnapshotCore:
             raise UsageError("--as-of goes with --volume-id", code="InvalidParameterCombination")
         return catalog.read_snapshot(store, require_id("snap", request.snapshot_id))
     assert request.volume_id is not None
-    volume_id = require_id("vol", request.volume_id)
-    limit = request.as_of or datetime.max.replace(tzinfo=UTC)
-    cores = [
-        catalog.read_snapshot_core(store, snapshot_id)
-        for snapshot_id in catalog.snapshot_ids(store)
-        if catalog.exists(store, snapshot_id)
-    ]
-    own = [
-        core
-        for core in cores
-        if core.volume_id == volume_id and parse_timestamp(core.start_time) <= limit
-    ]
+    return _newest(store, require_id("vol", request.volume_id), request.as_of, surroundings)
+
+
+def _newest(
+    store: Store, volume_id: str, as_of: datetime | None, surroundings: Surroundings
+) -> SnapshotCore:
+    """The newest snapshot of a volume at a time; those that cannot be read are told of.
+
+    Raises VolumeNotFoundError; CorruptStoreError where the volume's record leads to one of these,
+    since an older one would be taken for the newest.
+    """
+    cores, unreadable = catalog.snapshots_of(store, volume_id)
+    if as_of is None and (last := _last_of(store, volume_id)) in unreadable:
+        return catalog.read_snapshot(store, last)
+    limit = as_of or datetime.max.replace(tzinfo=UTC)
+    own = [core for core in cores if parse_timestamp(core.start_time) <= limit]
+    for snapshot_id in unreadable:
+        surroundings.progress.note(f"{snapshot_id} cannot be read, and may be of {volume_id}")
     if not own:
-        when = f" at or before {timestamp(request.as_of)}" if request.as_of else ""
+        when = f" at or before {timestamp(as_of)}" if as_of else ""
         raise VolumeNotFoundError(f"The volume '{volume_id}' has no completed snapshot{when}.")
     return max(own, key=lambda core: core.start_time)
+
+
+def _last_of(store: Store, volume_id: str) -> str:
+    """The snapshot that the volume's record leads to; nothing where there is no sound record."""
+    with suppress(*UNREADABLE):
+        volume = catalog.read_volume(store, volume_id)
+        return volume.snapshot_id if volume is not None else ""
+    return ""
 
 
 def _size(core: SnapshotCore, request: CreateVolumeRequest) -> int:

@@ -125,6 +125,13 @@ def update_rule(
     """
     store.require_features("write")
     retention.require_identifier(request.identifier)
+    if _changes_nothing(request):
+        raise UsageError(
+            f"nothing is to be different about the rule {request.identifier}",
+            hint="give --description, --retention-period, --resource-tags or"
+            " --exclude-resource-tags",
+            code="ValidationException",
+        )
 
     def change(rule: RetentionRule) -> RetentionRule:
         changed = _updated(rule, request)
@@ -153,6 +160,14 @@ def delete_rule(
     recycling.change_rules(store, leave_out)
     events.record(store, surroundings, "DeleteRule", (identifier,), "deleted")
     return {}
+
+
+def _changes_nothing(request: UpdateRuleRequest) -> bool:
+    return (
+        request.retention_period is None
+        and request.description is None
+        and not (request.resource_tags or request.exclude_resource_tags)
+    )
 
 
 def _updated(rule: RetentionRule, request: UpdateRuleRequest) -> RetentionRule:

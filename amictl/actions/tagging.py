@@ -9,12 +9,10 @@ from amictl.errors import (
     DryRunError,
     MalformedIdError,
     NotFoundError,
-    ObjectMissingError,
     UsageError,
-    VolumeNotFoundError,
 )
 from amictl.model.filters import Texts, matching
-from amictl.model.ids import is_id
+from amictl.model.ids import is_well_formed
 from amictl.model.records import Attributes, Tag
 from amictl.model.tags import require_tag, require_tags, tags_with, tags_without
 from amictl.store import catalog, pending, volume_records
@@ -45,7 +43,8 @@ def create_tags(
     """Give every resource these tags; `{}` when that is durable.
 
     A value replaces that of the same key. Raises UsageError, MalformedIdError, NotFoundError, and
-    ConflictError for what is still being made; then nothing is changed.
+    ConflictError for what is still being made; then nothing is changed. After a StorageError some
+    resources may have the tags and others not.
     """
     tags = require_tags(pairs)
     if not tags:
@@ -106,7 +105,10 @@ def describe_tags(
 def _change_all(
     store: Store, resources: Sequence[str], change: Change, *, dry_run: bool
 ) -> dict[str, Any]:
-    """Change all or none. Nothing is deleted and no other tags are written meanwhile."""
+    """Change all, or none if one cannot be changed; only a StorageError can come between two.
+
+    Nothing is deleted and no other tags are written meanwhile.
+    """
     store.require_features("write")
     if not resources:
         raise _missing("resourceIdSet")
@@ -121,7 +123,10 @@ def _change_all(
         if dry_run:
             raise DryRunError
         for record_id in ids:
-            catalog.change_attributes(store, record_id, change)
+            if is_well_formed("vol", record_id):
+                volume_records.change_attributes(store, record_id, change)
+            else:
+                catalog.change_attributes(store, record_id, change)
     return {}
 
 
@@ -130,7 +135,7 @@ def _missing(name: str) -> UsageError:
 
 
 def _require_taggable(record_id: str) -> None:
-    if not any(is_id(kind, record_id) for kind in _TYPES):
+    if not any(is_well_formed(kind, record_id) for kind in _TYPES):
         raise MalformedIdError(
             f"The ID '{record_id}' is not valid",
             hint="images (ami-), snapshots (snap-) and volumes (vol-) have tags",
@@ -140,30 +145,19 @@ def _require_taggable(record_id: str) -> None:
 
 def _attributes(store: Store, record_id: str) -> Attributes:
     """The attributes of what exists and is not in the bin. Raises NotFoundError, ConflictError."""
+    if is_well_formed("vol", record_id):
+        return volume_records.attributes(store, record_id)
     work = pending.seen(store, record_id)  # before the record, since it may be finished meanwhile
     try:
-        if is_id("ami", record_id):
+        if is_well_formed("ami", record_id):
             catalog.read_image(store, record_id)
-        elif is_id("snap", record_id):
+        elif is_well_formed("snap", record_id):
             catalog.read_snapshot(store, record_id)
         return catalog.read_attributes(store, record_id)
     except NotFoundError:
         if work is not None:
             raise _unfinished(record_id, alive=work.alive) from None
         raise
-    except ObjectMissingError:
-        if is_id("vol", record_id):
-            raise _no_volume(store, record_id) from None
-        raise
-
-
-def _no_volume(store: Store, volume_id: str) -> NotFoundError | ConflictError:
-    if catalog.read_volume(store, volume_id) is None:
-        return VolumeNotFoundError(f"The volume '{volume_id}' does not exist.")
-    return ConflictError(
-        f"The volume {volume_id} was not written by amictl and has no tags",
-        hint="tag its snapshots",
-    )
 
 
 def _unfinished(record_id: str, *, alive: bool) -> ConflictError:

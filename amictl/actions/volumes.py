@@ -5,33 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from amictl.errors import (
+    UNREADABLE,
     ConflictError,
-    CorruptStoreError,
     DryRunError,
     NotFoundError,
     SourceInUseError,
     VolumeInUseError,
+    VolumeNotFoundError,
 )
 from amictl.formats.volume_shapes import damaged_volume_shape, volume_shape
-from amictl.model.filters import Texts, matching, tag_texts, text_of
 from amictl.model.ids import require_id
 from amictl.model.surroundings import Surroundings
+from amictl.model.volume_filters import matching_volumes
 from amictl.model.volumes import IN_USE, Volume
 from amictl.store import events, volume_records
 from amictl.store.store import Store
 from amictl.volumes.disk_states import delete_disk, disk_state, require_deletable
-
-_FILTERS: dict[str, Texts] = {
-    "attachment.device": lambda item: _attached(item, "Device"),
-    "attachment.status": lambda item: _attached(item, "State"),
-    "create-time": lambda item: text_of(item.get("CreateTime")),
-    "encrypted": lambda item: text_of(item.get("Encrypted")),
-    "size": lambda item: text_of(item.get("Size")),
-    "snapshot-id": lambda item: text_of(item.get("SnapshotId")),
-    "status": lambda item: text_of(item["State"]),
-    "volume-id": lambda item: text_of(item["VolumeId"]),
-    **tag_texts(lambda item: item.get("Tags", ())),
-}
 
 
 def describe_volumes(
@@ -43,16 +32,19 @@ def describe_volumes(
 ) -> dict[str, Any]:
     """`{"Volumes": […]}` in the order of their ids.
 
-    Raises VolumeNotFoundError if one of the ids is unknown, UsageError for an unknown filter.
+    Raises VolumeNotFoundError if one of the ids is unknown, UsageError for an unknown filter,
+    UnsupportedError for one that has no meaning here.
     """
     if volume_ids:
         wanted = [require_id("vol", volume_id) for volume_id in dict.fromkeys(volume_ids)]
         shapes = [_shape(store, volume_id) for volume_id in wanted]
     else:
         shapes = [
-            _shape_or_damage(store, volume_id) for volume_id in volume_records.volume_ids(store)
+            shape
+            for volume_id in volume_records.volume_ids(store)
+            if (shape := _shape_or_damage(store, volume_id)) is not None
         ]
-    found = matching(shapes, filters, _FILTERS)
+    found = matching_volumes(shapes, filters)
     if dry_run:
         raise DryRunError
     return {"Volumes": found}
@@ -81,7 +73,7 @@ def delete_volume(
         _require_ours(volume)
     if dry_run:
         if delete_file:
-            require_deletable(path, volume.inode)
+            require_deletable(path, volume.file)
         raise DryRunError
     if delete_file:
         _delete_file(store, volume)
@@ -91,7 +83,7 @@ def delete_volume(
 
 def _delete_file(store: Store, volume: Volume) -> None:
     try:
-        delete_disk(Path(volume.path), volume.inode, store.storage.disk)
+        delete_disk(Path(volume.path), volume.file, store.storage.disk)
     except SourceInUseError as error:
         raise _in_use(volume, error.message) from error
 
@@ -122,13 +114,11 @@ def _shape(store: Store, volume_id: str) -> dict[str, Any]:
     return volume_shape(volume, disk_state(Path(volume.path), store.marks))
 
 
-def _shape_or_damage(store: Store, volume_id: str) -> dict[str, Any]:
-    """One volume of many: a damaged record must not hide the others."""
+def _shape_or_damage(store: Store, volume_id: str) -> dict[str, Any] | None:
+    """One volume of many: a damaged record must not hide the others. None if it is gone by now."""
     try:
         return _shape(store, volume_id)
-    except CorruptStoreError as error:
+    except UNREADABLE as error:
         return damaged_volume_shape(volume_id, error.message)
-
-
-def _attached(item: Mapping[str, Any], member: str) -> list[str]:
-    return [text for one in item.get("Attachments", ()) for text in text_of(one.get(member))]
+    except VolumeNotFoundError:
+        return None

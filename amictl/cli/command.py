@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -91,6 +91,8 @@ class Command(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args == ["help"] and not ctx.resilient_parsing:
+            show_help(ctx)
         ctx.ensure_object(Invocation).sentence = self.sentence
         rest = super().parse_args(ctx, Words.of(self, ctx).prepared(args))
         take_global_options(ctx)
@@ -148,6 +150,12 @@ def command(
         presentation=presentation,
         examples=[Example(*example) for example in examples],
     )
+
+
+def show_help(ctx: click.Context) -> NoReturn:
+    """What the word `help` does, as in the AWS CLI: the same as --help."""
+    click.echo(ctx.get_help(), color=ctx.color)
+    ctx.exit()
 
 
 def take_global_options(ctx: click.Context) -> None:

@@ -96,16 +96,26 @@ def _usage_error(error: click.UsageError) -> UsageError:
     match error:
         case click.MissingParameter():
             code = "MissingParameter"
-        case click.NoSuchOption(possibilities=possibilities):
+        case click.NoSuchOption(option_name=name):
             code = "UnknownParameter"
-            if possibilities:
-                hint = f"did you mean {' or '.join(possibilities)}?"
+            if close := _close_options(error, name):
+                hint = f"did you mean {' or '.join(close)}?"
             return UsageError(f"no such option: {error.option_name}", hint=hint, code=code)
         case _:
             code = _code_of(error)
             hint = getattr(error, "hint", hint)
-    message = error.format_message().rstrip(".").replace("\n", " ")
+    message = " ".join(error.format_message().rstrip(".").split())
     return UsageError(message, hint=hint, code=code)
+
+
+def _close_options(error: click.UsageError, name: str) -> list[str]:
+    """The options of the command that a wrong name may stand for, those that help shows."""
+    from difflib import get_close_matches
+
+    params = error.ctx.command.get_params(error.ctx) if error.ctx else []
+    shown = [param for param in params if not getattr(param, "hidden", False)]
+    names = [name for param in shown for name in (*param.opts, *param.secondary_opts)]
+    return get_close_matches(name, names, cutoff=0.75)
 
 
 def _code_of(error: click.UsageError) -> str:

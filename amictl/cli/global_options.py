@@ -82,7 +82,7 @@ class QueryType(click.ParamType["ParsedResult"]):
         try:
             return jmespath.compile(value)
         except (jmespath.exceptions.JMESPathError, RecursionError) as error:
-            reason = " ".join(str(error).split())
+            reason = str(error).partition("\n")[0].rstrip(":").removesuffix(", for expression")
             raise UsageError(f"bad value for --query {value}: {reason}") from error
 
 

@@ -30,11 +30,17 @@ class Invocation:
     sentence: Callable[[AmictlError], str] | None = None
     _display: "Display | None" = None
     _scratch: ExitStack = field(default_factory=ExitStack)
+    _scratch_folder: Path | None = None
 
     @property
     def options(self) -> GlobalOptions:
         """The command line and, where it is silent, the environment."""
         return self.given.with_environment(os.environ)
+
+    @property
+    def ignores_unsupported(self) -> bool:
+        """Whether what has no meaning here is left out."""
+        return bool(self.given.ignore_unsupported)
 
     @property
     def output(self) -> str:
@@ -65,6 +71,16 @@ class Invocation:
 
         return regions.open_store(self.options, os.environ)
 
+    def open_store_for_listing(self) -> "Store":
+        """The region's store, for what may find nothing: before the first write, the region `local`
+        is like an empty one, unless it was named. Raises RegionNotFoundError for all others.
+        """
+        from amictl.cli import regions
+
+        return regions.open_store_or_empty(
+            self.options, os.environ, self.surroundings, self._scratch_store
+        )
+
     def open_store_for_writing(self, *, dry_run: bool | None = False) -> "Store":
         """The region's store; the first write makes the region `local` and a directory's store.
 
@@ -74,12 +90,18 @@ class Invocation:
 
         if not dry_run:
             return regions.open_or_create_store(self.options, os.environ, self.surroundings)
+        return regions.open_or_rehearse_store(
+            self.options, os.environ, self.surroundings, self._scratch_store()
+        )
+
+    def _scratch_store(self) -> Path:
+        """Where an empty store can be until the command is over; the same place each time."""
         from tempfile import TemporaryDirectory
 
-        scratch = Path(self._scratch.enter_context(TemporaryDirectory(prefix="amictl-dry-run-")))
-        return regions.open_or_rehearse_store(
-            self.options, os.environ, self.surroundings, scratch / "store"
-        )
+        if self._scratch_folder is None:
+            folder = TemporaryDirectory(prefix="amictl-empty-")
+            self._scratch_folder = Path(self._scratch.enter_context(folder))
+        return self._scratch_folder / "store"
 
     @property
     def on_secured(self) -> Callable[[dict[str, Any]], None]:
@@ -97,8 +119,9 @@ class Invocation:
         return detaching.run_detached(self.arguments, os.environ)
 
     def close(self) -> None:
-        """Stop drawing, and forget what a dry run made."""
+        """Stop drawing, and forget the empty store."""
         self._scratch.close()
+        self._scratch_folder = None
         if self._display is not None:
             self._display.close()
             self._display = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from amictl.cli.command import take_global_options
+from amictl.cli.command import show_help, take_global_options
 from amictl.cli.global_options import global_options
 from amictl.cli.refusing import refuse_command
 from amictl.cli.words import Words
@@ -45,10 +45,18 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] == "help" and not ctx.resilient_parsing:
+            show_help(ctx if len(args) == 1 else self._context_of(ctx, args[1]))
         if args[0] not in self.table and not ctx.resilient_parsing:
             refuse_command(ctx.command_path, args[0])
             raise unknown_command(args[0], list(self.table), ctx)
         return super().resolve_command(ctx, args)
+
+    def _context_of(self, ctx: click.Context, name: str) -> click.Context:
+        """Where help on one command is asked for. Raises UnknownCommandError."""
+        _, command, _ = self.resolve_command(ctx, [name])
+        assert command is not None
+        return click.Context(command, parent=ctx, info_name=name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         rest = super().parse_args(ctx, Words.of(self, ctx).prepared(args))
@@ -82,6 +90,7 @@ def unknown_command(name: str, known: list[str], ctx: click.Context) -> UnknownC
     """The error for a word that is no command of this group."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, cutoff=0.8)
+    longer = [one for one in known if one.startswith(name)]
+    close = longer or get_close_matches(name, known, cutoff=0.8)
     hint = f"did you mean {' or '.join(close)}?" if close else f"see {ctx.command_path} --help"
     return UnknownCommandError(f"no such command: {name}", hint, ctx)

@@ -13,6 +13,7 @@ from amictl.cli.command import Command
 from amictl.cli.global_options import GlobalOption, input_options
 from amictl.cli.lazy_group import LazyGroup
 from amictl.cli.main import PROGRAM, program
+from amictl.cli.option_types import OneOf
 from amictl.cli.roff import Page, bold, escaped, italic
 from amictl.cli.words import ListOption
 
@@ -151,6 +152,8 @@ def _term(option: click.Option) -> str:
 
 
 def _value(option: click.Option) -> str:
+    if isinstance(option.type, OneOf):
+        return "|".join(option.type.offered)
     if isinstance(option.type, click.Choice):
         return "|".join(option.type.choices)
     text = option.metavar or option.type.name.upper()

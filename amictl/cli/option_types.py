@@ -1,6 +1,8 @@
 """Types of values on the command line."""
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from amictl.cli import shapes
+from amictl.cli.parameter_files import PREFIX
 from amictl.cli.words import ListType
 from amictl.errors import UsageError
 from amictl.model.ids import require_id
@@ -36,7 +39,7 @@ class IdType(click.ParamType[str]):
 
 
 class IdsType(ListType):
-    """Identifiers of one kind in a row."""
+    """Identifiers of one kind in a row, or a JSON list of them, or `file://`."""
 
     name = "id"
 
@@ -44,14 +47,14 @@ class IdsType(ListType):
         self.kind = kind
 
     def accepts(self, word: str) -> bool:
-        return word.startswith(f"{self.kind}-")
+        return word.startswith((f"{self.kind}-", "[", PREFIX))
 
     def convert(self, value: str, param: Parameter, ctx: Context) -> tuple[Any, ...]:
-        return (require_id(self.kind, value),)
+        return tuple(require_id(self.kind, text) for text in _texts(value, param))
 
 
 class WordsType(ListType):
-    """Words in a row, as they are."""
+    """Words in a row, or a JSON list of them, or `file://`."""
 
     name = "text"
 
@@ -59,7 +62,7 @@ class WordsType(ListType):
         return True
 
     def convert(self, value: str, param: Parameter, ctx: Context) -> tuple[Any, ...]:
-        return (value,)
+        return _texts(value, param)
 
 
 class StructuresType(ListType):
@@ -74,13 +77,8 @@ class StructuresType(ListType):
         return shapes.begins_like(word, self.shape)
 
     def convert(self, value: str, param: Parameter, ctx: Context) -> tuple[Any, ...]:
-        option = param.opts[0] if param else "the option"
-        try:
+        with _naming(param):
             return tuple(shapes.read(value, self.shape))
-        except UsageError as error:
-            raise UsageError(
-                f"{option}: {error.message}", hint=error.hint, code=error.code
-            ) from error
 
 
 class StructureType(click.ParamType[dict[str, Any]]):
@@ -146,6 +144,40 @@ class DurationType(click.ParamType[float]):
         if match is None:
             raise UsageError(f"{value!r} is not a duration", hint="write 90s, 15m, 12h, 7d or 2w")
         return float(int(match[1]) * _SECONDS[match[2] or "s"])
+
+
+class OneOf(click.Choice[str]):
+    """One of some words. Others are taken too, because the action says why it refuses them."""
+
+    def __init__(self, offered: Sequence[str], refused: Sequence[str]) -> None:
+        super().__init__((*offered, *refused))
+        self.offered = tuple(offered)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self.offered)}]"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return f"Choose from: {', '.join(self.offered)}"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        return click.Choice(self.offered).shell_complete(ctx, param, incomplete)
+
+
+@contextmanager
+def _naming(param: Parameter) -> Iterator[None]:
+    """Begin the message of a wrong value with the option."""
+    option = param.opts[0] if param else "the option"
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", hint=error.hint, code=error.code) from error
+
+
+def _texts(value: str, param: Parameter) -> tuple[str, ...]:
+    with _naming(param):
+        return tuple(shapes.texts(value))
 
 
 FILE = click.Path(path_type=Path, readable=False)

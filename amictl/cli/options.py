@@ -6,9 +6,13 @@ from typing import Any
 import click
 
 from amictl.cli import shapes
+from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import DurationType, IdsType, IdType, StructuresType
-from amictl.cli.words import ListOption, ListType
-from amictl.errors import UnsupportedError, UsageError
+from amictl.cli.refusing import leave_out
+from amictl.cli.words import CommandType, ListOption, ListType
+from amictl.errors import UsageError
+
+_NO_REBOOT = "amictl does not drive machines; stop the machine, or give --no-reboot"
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -98,10 +102,14 @@ def freezing(function: Callable[..., Any]) -> Callable[..., Any]:
             help="The longest time between the two freeze commands.",
         ),
         click.option(
-            "--post-freeze", metavar="COMMAND", help="Run this in a shell after it, in any case."
+            "--post-freeze",
+            type=CommandType(),
+            metavar="COMMAND",
+            help="Run this in a shell after it, in any case.",
         ),
         click.option(
             "--pre-freeze",
+            type=CommandType(),
             metavar="COMMAND",
             help="Run this in a shell before the moment: freeze a file system, flush a database.",
         ),
@@ -127,9 +135,8 @@ def freeze_request(options: dict[str, Any]) -> Any:
 
     no_reboot = options.pop("no_reboot")
     if no_reboot is False:
-        raise UnsupportedError(
-            "--reboot: amictl does not drive machines", hint="stop the machine, or give --no-reboot"
-        )
+        invocation = click.get_current_context().ensure_object(Invocation)
+        leave_out("--reboot", _NO_REBOOT, ignoring=invocation.ignores_unsupported)
     return FreezeRequest(
         method=options.pop("freeze"),
         no_reboot=bool(no_reboot),

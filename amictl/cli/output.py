@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from amictl.cli.command import Presentation
 
 
+_LONGEST = 200
+
+
 def show(invocation: Invocation, presentation: "Presentation", result: dict[str, Any]) -> None:
     """Write the result once, whole. Raises ResultNotShownError, which names what was made."""
     text = rendered(invocation, presentation, result)
@@ -85,8 +88,14 @@ def _selected(invocation: Invocation, presentation: "Presentation", result: dict
         return query.search(result)
     except jmespath.exceptions.JMESPathError as error:
         raise UsageError(
-            f"bad value for --query: {error}", hint=_made(presentation, result)
+            f"bad value for --query: {_cut(str(error))}", hint=_made(presentation, result)
         ) from error
+
+
+def _cut(text: str) -> str:
+    """In one line, without what may be a whole result in the middle of it."""
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def _made(presentation: "Presentation", result: dict[str, Any]) -> str | None:

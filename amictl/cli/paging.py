@@ -1,9 +1,10 @@
 """Long lists in pieces, as the AWS CLI and EC2 give them: `--max-items`, `--max-results`, tokens.
 
-A token names the command and the last item that was shown, so that the next piece begins after
-that item even if others came or went; if that very item went, it begins where it had been.
+A token names the command and where in the order of its list the last item that was shown stands,
+so that the next piece begins after that, whatever came or went in between.
 """
 
+from bisect import bisect_right
 from typing import Any, NamedTuple
 
 import click
@@ -32,25 +33,26 @@ _IDS = {
     "snapshot_ids": "snapshotIdsSet",
     "volume_ids": "volumeIdsSet",
 }
-_IDENTIFIERS = {
-    "Events": "EventId",
-    "Images": "ImageId",
-    "Regions": "RegionName",
-    "Rules": "Identifier",
-    "Snapshots": "SnapshotId",
-    "Volumes": "VolumeId",
+_ORDERS = {
+    "describe-events": ("EventTime", "EventId"),
+    "describe-images": ("CreationDate", "ImageId"),
+    "describe-locked-snapshots": ("SnapshotId",),
+    "describe-regions": ("RegionName",),
+    "describe-snapshots": ("StartTime", "SnapshotId"),
+    "describe-tags": ("ResourceId", "Key"),
+    "describe-volumes": ("VolumeId",),
+    "list-images-in-recycle-bin": ("RecycleBinEnterTime", "ImageId"),
+    "list-rules": ("Identifier",),
+    "list-snapshots-in-recycle-bin": ("RecycleBinEnterTime", "SnapshotId"),
 }
+"""The members of an item by which its list is ordered; no two items have the same."""
+
+Place = tuple[str, ...]
+"""What the last item that was shown has in these members."""
 
 
 class PagingOption(click.Option):
     """An option that says which piece of a list is wanted; the command itself never sees it."""
-
-
-class Place(NamedTuple):
-    """Where a piece begins: after the item with this name, which was the one at `position - 1`."""
-
-    name: str
-    position: int
 
 
 class Page(NamedTuple):
@@ -67,14 +69,18 @@ class Page(NamedTuple):
             return result
         if self.most is None and self.place is None:
             return result
-        items = result[member]
-        names = [_name(item, _IDENTIFIERS.get(member)) for item in items]
-        start = _start(names, self.place)
+        items = sorted(result[member], key=self._place_of)
+        places = [self._place_of(item) for item in items]
+        start = 0 if self.place is None else bisect_right(places, self.place)
         stop = len(items) if self.most is None else start + self.most
         piece = {**result, member: items[start:stop]}
         if stop < len(items):
-            piece["NextToken"] = _token(self.command, Place(names[stop - 1], stop))
+            piece["NextToken"] = _token(self.command, places[stop - 1])
         return piece
+
+    def _place_of(self, item: dict[str, Any]) -> Place:
+        """A damaged record has no times, and stands first."""
+        return tuple(str(item.get(member, "")) for member in _ORDERS[self.command])
 
 
 def paging_options(command: str) -> list[PagingOption]:
@@ -133,25 +139,6 @@ def _combination(message: str) -> UsageError:
     return UsageError(message, code="InvalidParameterCombination")
 
 
-def _start(names: list[str], place: Place | None) -> int:
-    if place is None:
-        return 0
-    if place.name in names:
-        return names.index(place.name) + 1
-    return min(place.position - 1, len(names))
-
-
-def _name(item: dict[str, Any], identifier: str | None) -> str:
-    """What tells an item from the others of its list: its identifier, or a digest of it all."""
-    if identifier is not None:
-        return str(item[identifier])
-    import hashlib
-    import json
-
-    text = json.dumps(item, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
 def _token(command: str, place: Place) -> str:
     import base64
     import json
@@ -167,8 +154,9 @@ def _place(command: str, token: str) -> Place:
 
     try:
         match json.loads(base64.urlsafe_b64decode(token.encode())):
-            case [str(name), str(item), int(position)] if name == command and position > 0:
-                return Place(item, position)
+            case [str(name), *place] if name == command and len(place) == len(_ORDERS[command]):
+                if all(isinstance(part, str) for part in place):
+                    return tuple(place)
     except ValueError:
         pass
     raise UsageError(

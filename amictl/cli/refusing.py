@@ -32,14 +32,7 @@ class Refusals:
 
     def leave_out(self, option: str) -> None:
         """Raises UnsupportedError with the reason, or only warns."""
-        from amictl.cli.failures import complain
-
-        reason = self.reasons[option]
-        if not self.ignoring:
-            raise UnsupportedError(
-                f"{option} is not supported: {reason}", hint=f"{IGNORE} leaves such options out"
-            )
-        complain(f"warning: {option} is left out: {reason}")
+        leave_out(option, self.reasons[option], ignoring=self.ignoring)
 
     def count_values(self, option: str, words: Sequence[str]) -> int:
         """How many of the next words the AWS CLI would take as values of this option."""
@@ -66,6 +59,17 @@ class Refusals:
         if operation is not None and option in operation.options:
             return operation.options[option][1]
         return "boolean" if option.startswith(_FLAGS_EVERYWHERE) else "string"
+
+
+def leave_out(option: str, reason: str, *, ignoring: bool) -> None:
+    """Raises UnsupportedError with the reason; when `ignoring`, only warns."""
+    from amictl.cli.failures import complain
+
+    if not ignoring:
+        raise UnsupportedError(
+            f"{option} is not supported: {reason}", hint=f"{IGNORE} leaves such options out"
+        )
+    complain(f"warning: {option} is left out: {reason}")
 
 
 def is_ignoring(words: Sequence[str]) -> bool:

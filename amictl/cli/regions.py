@@ -1,6 +1,6 @@
 """Which region a command works in, and where its store is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,30 @@ def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store
     from amictl.store import opening
 
     return opening.open_store(_directory(options, environment))
+
+
+def open_store_or_empty(
+    options: GlobalOptions,
+    environment: Mapping[str, str],
+    surroundings: "Surroundings",
+    scratch: Callable[[], Path],
+) -> "Store":
+    """The store to list from. Before anything was stored, the region `local` that nobody named
+    is like an empty one: then it is a store that is made in `scratch()`, or was before.
+
+    Raises RegionNotFoundError for every other region that is not there.
+    """
+    from amictl.errors import RegionNotFoundError
+
+    directory = _directory(options, environment)
+    try:
+        return open_store(options, environment)
+    except RegionNotFoundError:
+        if options.store or options.region or directory != default_directory():
+            raise
+        if _holds_something(directory):
+            raise
+    return open_or_create_store(replace(options, store=scratch()), environment, surroundings)
 
 
 def open_or_create_store(
@@ -72,6 +96,13 @@ def open_or_rehearse_store(
             raise
     opening.require_place(directory)
     return open_or_create_store(replace(options, store=scratch), environment, surroundings)
+
+
+def _holds_something(directory: Path) -> bool:
+    """Whether something is there that may be, or lead to, a store that cannot be seen now."""
+    if directory.is_symlink():
+        return True
+    return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
 
 
 def _directory(options: GlobalOptions, environment: Mapping[str, str]) -> Path:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from amictl.cli import shorthand
-from amictl.errors import StorageError, UsageError
+from amictl.cli.parameter_files import PREFIX, text_or_file
+from amictl.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ BLOCK_DEVICE_MAPPING = Structure(
 
 def begins_like(text: str, shape: Structure) -> bool:
     """Whether a word has the form of a value: JSON, `file://`, or a key that the shape knows."""
-    return text.startswith(("[", "{", "file://")) or shorthand.first_key(text) in shape.members
+    return text.startswith(("[", "{", PREFIX)) or shorthand.first_key(text) in shape.members
 
 
 def read(text: str, shape: Structure) -> list[dict[str, Any]]:
@@ -103,14 +103,15 @@ def read(text: str, shape: Structure) -> list[dict[str, Any]]:
     return [typed(item, shape, "") for item in items]
 
 
-def text_or_file(text: str) -> str:
-    """The text itself, or what the file of `file://PATH` holds.
+def texts(text: str) -> list[str]:
+    """The texts that one word of a list stands for: itself, or those of a JSON list.
 
-    Raises UsageError if that is not text, StorageError if it cannot be read.
+    `file://PATH` is replaced by what the file holds. Raises UsageError, StorageError.
     """
-    if text.startswith("file://"):
-        return _text_of(Path(text.removeprefix("file://")))
-    return text
+    text = text_or_file(text)
+    if not text.startswith("["):
+        return [text]
+    return [str(typed(item, Text(), f"[{i}]")) for i, item in enumerate(json_value(text))]
 
 
 def typed(value: Any, shape: Shape, place: str) -> Any:
@@ -134,6 +135,8 @@ def typed(value: Any, shape: Shape, place: str) -> Any:
 def _structure(value: Any, shape: Structure, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong(value, "Key=value pairs", place)
+    # Results have it beside EC2's members, and what was printed may be given back.
+    value = {name: member for name, member in value.items() if name != "Amictl"}
     for name in value:
         if name not in shape.members:
             raise UsageError(
@@ -166,20 +169,21 @@ def _boolean(value: Any, place: str) -> bool:
 
 
 def _wrong(value: Any, expected: str, place: str) -> UsageError:
-    return UsageError(f"expected {expected}{_in(place)}, found {str(value)[:100]!r}")
+    hint = None
+    if isinstance(value, list) and expected == "text":
+        hint = "a value with commas needs quotes of its own: 'Key=\"a,b\"'"
+    return UsageError(f"expected {expected}{_in(place)}, found {_shown(value)}", hint=hint)
+
+
+def _shown(value: Any) -> str:
+    """As a person would write it: a list as JSON, text in quotes."""
+    import json
+
+    return json.dumps(value)[:100] if isinstance(value, list | dict) else repr(str(value)[:100])
 
 
 def _in(place: str) -> str:
     return f" in {place}" if place else ""
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError:
-        raise UsageError(f"the file {str(path)!r} is not UTF-8 text") from None
-    except OSError as error:
-        raise StorageError.from_os_error(error, "read the parameter file") from error
 
 
 def json_value(text: str) -> Any:

@@ -3,17 +3,20 @@
 The grammar is that of the AWS CLI:
 
     structure = pair *("," pair)
-    pair      = key "=" [value | plain *("," plain)]
+    pair      = key ["@"] "=" [value | plain *("," plain)]
     value     = plain | quoted | "[" [value *("," value)] "]" | "{" [key "=" value …] "}"
     key       = letters, digits and - _ . # / :
 
 A backslash keeps a comma inside a plain value; quotes are ' or ", with backslash before either.
+After `@=` a value `file://PATH` stands for what the file holds.
 All scalars come out as text: `amictl.cli.shapes` gives them types.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+from amictl.cli.parameter_files import text_or_file
 from amictl.errors import UsageError
 
 _MAX_DEPTH = 16
@@ -23,7 +26,7 @@ _PLAIN = re.compile(r"""(?:\\,|[^\s"',=\[\]{}])(?:\\,|[^"',\]}])*""")
 _PLAIN_IN_LIST = re.compile(r"""(?:\\,|[^\s"',=\[\]{}])(?:\\,|[^"',=])*""")
 _QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """, re.VERBOSE | re.DOTALL)
 _ESCAPED = {mark: re.compile(rf"\\([{mark}\\])") for mark in "\"'"}
-_START_OF_PAIR = re.compile(r"\s*([A-Za-z0-9\-_.#/:]+)\s*=")
+_START_OF_PAIR = re.compile(r"\s*([A-Za-z0-9\-_.#/:]+)\s*@?\s*=")
 
 
 def first_key(text: str) -> str | None:
@@ -51,14 +54,14 @@ class _Reader:
     def structure(self) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while True:
-            key = self.new_key(result)
-            result[key] = self.value_of_pair()
+            key, look_up = self.new_key(result)
+            result[key] = look_up(self.value_of_pair())
             if self.position == len(self.text):
                 return result
             self.expect(",")
 
-    def new_key(self, taken: dict[str, Any]) -> str:
-        """A key and its equals sign."""
+    def new_key(self, taken: dict[str, Any]) -> tuple[str, Callable[[Any], Any]]:
+        """A key, and what its equals sign does with the value: after `@=`, files are looked up."""
         self.skip_space()
         match = _KEY.match(self.text, self.position)
         if match is None:
@@ -66,8 +69,12 @@ class _Reader:
         if match[0] in taken:
             raise UsageError(f"the key {match[0]!r} is given twice in {self.text!r}")
         self.position = match.end()
+        self.skip_space()
+        from_files = self.next_is("@")
+        if from_files:
+            self.expect("@")
         self.expect("=")
-        return match[0]
+        return match[0], _from_files if from_files else _as_it_is
 
     def value_of_pair(self) -> Any:
         if self.position == len(self.text):
@@ -131,8 +138,8 @@ class _Reader:
         self.expect("{")
         result: dict[str, Any] = {}
         while not self.next_is("}"):
-            key = self.new_key(result)
-            result[key] = "" if self.next_is(",}") else self.nested()
+            key, look_up = self.new_key(result)
+            result[key] = look_up("" if self.next_is(",}") else self.nested())
             self.end_of_element("}")
         self.expect("}")
         return result
@@ -174,3 +181,14 @@ class _Reader:
             f"expected {expected}, found {found} at column {self.position + 1} of {self.text!r}",
             hint="values with commas or spaces need quotes of their own: Key='a, b'",
         )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _from_files(value: Any) -> Any:
+    """What the files hold that a text, or each text of a list, names."""
+    if isinstance(value, list):
+        return [_from_files(item) for item in value]
+    return text_or_file(value) if isinstance(value, str) else value

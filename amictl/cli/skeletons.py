@@ -14,6 +14,7 @@ from amictl.cli.global_options import GlobalOption
 from amictl.cli.operations import member_name, operation_of
 from amictl.cli.option_types import StructuresType, StructureType
 from amictl.cli.paging import PagingOption
+from amictl.cli.parameter_files import text_or_file
 from amictl.cli.words import ListOption, Words
 from amictl.errors import UnsupportedError, UsageError
 
@@ -25,7 +26,7 @@ def take_input(ctx: click.Context, option: str, text: str) -> None:
     """
     read = _from_yaml if option.endswith("yaml") else shapes.json_value
     try:
-        members = read(shapes.text_or_file(text))
+        members = read(text_or_file(text))
     except UsageError as error:
         raise UsageError(f"{option}: {error.message}") from error
     if not isinstance(members, dict):

@@ -20,7 +20,8 @@ _ENDLESS = 1_000_000
 def table_of(value: Any, invocation: Invocation, columns: tuple[str, ...]) -> str:
     """The whole result as text.
 
-    Of several items only `columns` are shown (all members, if it is empty); of a single one, all.
+    Of several items only `columns` are shown (all members, if it is empty); of a single one, all,
+    one a line.
     """
     console = _console(invocation.options.color)
     for part in _parts(value, columns, console):
@@ -71,6 +72,8 @@ def _listing(
     chosen = list(columns) if columns and len(structures) > 1 else everything
     if not chosen:
         return Text(f"{title or 'Result'}: none")
+    if columns and len(structures) == 1:
+        return _records(title, structures, chosen)
     rows = _rows(title, structures, chosen)
     rows.show_header = all(isinstance(item, dict) for item in items)
     natural = Measurement.get(console, console.options.update(width=_ENDLESS), rows)

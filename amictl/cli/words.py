@@ -13,7 +13,9 @@ from typing import Any
 
 import click
 
+from amictl.cli.global_options import GlobalOption
 from amictl.cli.invocation import Invocation
+from amictl.cli.parameter_files import text_or_file
 from amictl.cli.refusing import Refusals, is_ignoring
 from amictl.errors import UsageError
 
@@ -24,6 +26,16 @@ class ListType(click.ParamType[tuple[Any, ...]]):
     def accepts(self, word: str) -> bool:
         """Whether a word has the form of such a value."""
         raise NotImplementedError
+
+
+class CommandType(click.ParamType[str]):
+    """A command for the shell, as it is."""
+
+    name = "command"
+
+
+_AS_THEY_ARE = (click.Path, CommandType)
+"""Types of values that never stand for a file with the value: paths, and commands for a shell."""
 
 
 class ListOption(click.Option):
@@ -49,6 +61,7 @@ class Words:
     refusals: Refusals
     arguments: bool
     subcommands: bool
+    completing: bool
 
     @classmethod
     def of(cls, command: click.Command, context: click.Context) -> "Words":
@@ -59,6 +72,7 @@ class Words:
             _refusals(command, context),
             arguments=any(isinstance(param, click.Argument) for param in params),
             subcommands=isinstance(command, click.Group),
+            completing=context.resilient_parsing,
         )
 
     def prepared(self, words: Sequence[str]) -> list[str]:
@@ -81,8 +95,11 @@ class Words:
             if option is None and self._is_refused(name):
                 self.refusals.leave_out(name)
                 taken = 0 if equals else self.refusals.count_values(name, following)
-            elif option is None or equals:
-                yield name + equals + value if option else word
+            elif option is None:
+                yield word
+                taken = 0
+            elif equals:
+                yield f"{name}={self._looked_up(option, value)}"
                 taken = 0
             elif isinstance(option, ListOption):
                 taken = self._count_values(option, following)
@@ -92,8 +109,17 @@ class Words:
                 yield f"{name}={following[0] if taken else option.flag_value}"
             else:
                 taken = 0 if option.is_flag else 1
-                yield from (name, *following[:taken])
+                yield from (name, *(self._looked_up(option, item) for item in following[:taken]))
             position += 1 + taken
+
+    def _looked_up(self, option: click.Option, value: str) -> str:
+        """The value, or what the file holds that it names, if the option takes such values.
+
+        Lists and structures look into files by themselves. Raises UsageError, StorageError.
+        """
+        if self.completing or isinstance(option, GlobalOption | ListOption):
+            return value
+        return value if isinstance(option.type, _AS_THEY_ARE) else text_or_file(value)
 
     def _is_refused(self, name: str) -> bool:
         return name.startswith("--") and name in self.refusals.reasons

@@ -1,6 +1,7 @@
 """What lies beside the disks of a launched image: `launch.json`, and a script that starts QEMU."""
 
 import json
+import re
 from shlex import quote
 from typing import Any
 
@@ -34,6 +35,9 @@ _ARM_FIRMWARE = (
     ),
     ("/usr/share/qemu/edk2-aarch64-code.fd", "/usr/share/qemu/edk2-arm-vars.fd"),
 )
+
+# The shell reads the serial number between double quotes.
+_NOT_IN_SERIAL = re.compile(r"[^0-9A-Za-z]")
 
 _HEAD = """\
 #!/bin/sh
@@ -132,9 +136,9 @@ def _words(launch: Launch) -> list[str]:
 
 def _drive(number: int, disk: LaunchedDisk) -> list[str]:
     """One disk. Its serial number is the volume id without its hyphen, as EC2's NVMe disks have."""
-    serial = (disk.volume_id or disk.mapping.virtual_name or "").replace("-", "")
+    serial = _NOT_IN_SERIAL.sub("", disk.volume_id or disk.mapping.virtual_name or "")
     return [
-        f"-drive if=none,id=disk{number},format=raw,discard=unmap,file={disk.file_name}",
+        f"-drive if=none,id=disk{number},format=raw,discard=unmap,file={quote(disk.file_name)}",
         f'-device "$disk,drive=disk{number},serial={serial},bootindex={number}"',
     ]
 

@@ -12,6 +12,7 @@ from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model.blockmap import tree_height
 from amictl.model.records import (
     FORMAT_VERSION,
+    STATES,
     Attributes,
     CheckLog,
     DamageList,
@@ -89,15 +90,33 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
         record = msgspec.convert(_from_document(document), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise CorruptStoreError(f"{place} is not a valid record: {error}") from error
-    if isinstance(record, SnapshotCore):
-        _require_sound(record, place)
+    _require_sound(record, place)
     if encode(record) != data:
         raise CorruptStoreError(f"{place} is damaged, or not in canonical form")
     return record
 
 
-def _require_sound(core: SnapshotCore, place: str) -> None:
-    """What the types of single fields cannot say of a snapshot."""
+def _require_sound(record: object, place: str) -> None:
+    """What the types of single fields cannot say."""
+    match record:
+        case SnapshotCore():
+            _require_sound_snapshot(record, place)
+        case ImageCore():
+            _require_root(record, place)
+        case PendingImage():
+            _require_root(record.image, place)
+        case Attributes():
+            known = STATES.get(record.id.partition("-")[0], (record.state,))
+            if record.state not in known:
+                raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
+
+
+def _require_root(core: ImageCore, place: str) -> None:
+    if core.root_device_name not in (mapping.device_name for mapping in core.mappings):
+        raise CorruptStoreError(f"{place} does not map its root device {core.root_device_name!r}")
+
+
+def _require_sound_snapshot(core: SnapshotCore, place: str) -> None:
     if core.hash != "blake3" or core.domain != PLAIN_DOMAIN.hex():
         raise UnsupportedError(
             f"{place} has a hash or a domain that this amictl does not know",

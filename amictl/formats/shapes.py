@@ -122,18 +122,12 @@ def image_shape(core: ImageCore, attributes: Attributes) -> dict[str, Any]:
     ) | _without_absent(
         {
             "DeprecationTime": attributes.fact(facts.DEPRECATION_TIME),
-            "DeregistrationProtection": protection_of(attributes),
+            "DeregistrationProtection": attributes.fact(facts.PROTECTION) or "disabled",
             "LastLaunchedTime": attributes.fact(facts.LAST_LAUNCHED_TIME),
             "SourceImageId": attributes.fact(facts.SOURCE_IMAGE),
             "Amictl": {"DeregistrationProtectedUntil": until} if until else None,
         }
     )
-
-
-def protection_of(attributes: Attributes) -> str | None:
-    """Whether an image is protected from deregistration, in EC2's words; None if it never was."""
-    ended = "disabled" if attributes.fact(facts.PROTECTED_UNTIL) else None
-    return attributes.fact(facts.PROTECTION) or ended
 
 
 def pending_image_shape(work: PendingImage, *, alive: bool, died: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def volume_shape(volume: Volume, state: DiskState) -> dict[str, Any]:
                 "WrittenByAmictl": volume.is_written,
                 "ImageId": volume.image_id,
                 "DeviceName": volume.device_name,
-                "NewestSnapshotId": volume.newest_snapshot_id,
+                "NextParent": volume.next_parent,
                 "StateReason": state.reason,
             }
         ),

@@ -1,7 +1,13 @@
-"""Keys of what `Attributes.further` holds. amictl-store(5), FURTHER.
+"""Keys of what `Attributes.further` holds, and how it is read. amictl-store(5), FURTHER.
 
 Times are ISO 8601 in UTC, as everywhere; sizes are bytes, in digits.
 """
+
+from datetime import UTC, datetime
+
+from amictl.errors import CorruptStoreError
+from amictl.model.records import Attributes
+from amictl.model.times import parse_timestamp
 
 DEPRECATION_TIME = "deprecation-time"
 LAST_LAUNCHED_TIME = "last-launched-time"
@@ -34,4 +40,50 @@ CREATE_TIME = "create-time"
 DEVICE_NAME = "device-name"
 
 INODE = "inode"
+BIRTH_TIME = "birth-time-ns"
 """Of the file that was written, to tell it from another one with its name."""
+
+
+def moment(attributes: Attributes, key: str) -> datetime | None:
+    """The fact as a time in UTC; None if it is absent.
+
+    Raises CorruptStoreError, naming record and fact, for what is not a time with a zone.
+    """
+    text = attributes.fact(key)
+    if text is None:
+        return None
+    try:
+        found = parse_timestamp(text)
+        if found.tzinfo is None:
+            raise ValueError("it has no time zone")
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _damaged(attributes, key, str(error)) from error
+
+
+def count(attributes: Attributes, key: str) -> int | None:
+    """The fact as a number of 0 to 2**63 - 1; None if it is absent.
+
+    Raises CorruptStoreError, naming record and fact, for what is not one in digits.
+    """
+    text = attributes.fact(key)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 2**63):
+        raise _damaged(attributes, key, "it is not a number, or too large")
+    return int(text)
+
+
+def word(attributes: Attributes, key: str, known: tuple[str, ...]) -> str | None:
+    """The fact, which is one of the known words; None if it is absent.
+
+    Raises CorruptStoreError, naming record and fact, for another word.
+    """
+    text = attributes.fact(key)
+    if text is not None and text not in known:
+        raise _damaged(attributes, key, f"{text!r} is not one of {', '.join(known)}")
+    return text
+
+
+def _damaged(attributes: Attributes, key: str, reason: str) -> CorruptStoreError:
+    return CorruptStoreError(f"{key} of {attributes.id} cannot be read: {reason}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from amictl.errors import UsageError
+from amictl.errors import UnsupportedError, UsageError
 
 Texts = Callable[[Any], Iterable[str]]
 """The texts of an item that a filter is compared with; none if the item lacks the field."""
@@ -27,6 +27,18 @@ def matching(
     """
     tests = [_test(one, known) for one in filters]
     return [item for item in items if all(test(item) for test in tests)]
+
+
+def require_meaning(filters: Iterable[Mapping[str, Any]], not_here: Mapping[str, str]) -> None:
+    """Raises UnsupportedError for a filter of EC2 that has no meaning here.
+
+    `not_here` gives the reason by the name, or by what stands before its first dot.
+    """
+    for one in filters:
+        name = str(one.get("Name"))
+        reason = not_here.get(name) or not_here.get(name.partition(".")[0])
+        if reason is not None:
+            raise UnsupportedError(f"The filter '{name}' has no meaning here: {reason}")
 
 
 def tag_texts(tags_of: Callable[[Any], Iterable[Mapping[str, str]]]) -> dict[str, Texts]:

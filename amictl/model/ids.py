@@ -1,4 +1,7 @@
-"""Identifiers: a prefix and 17 hexadecimal digits, as EC2 writes them."""
+"""Identifiers: a prefix and 17 hexadecimal digits, as EC2 writes them.
+
+EC2 once gave out 8 digits, and still takes these; here nothing was ever made with them.
+"""
 
 import re
 from collections.abc import Callable
@@ -6,6 +9,7 @@ from collections.abc import Callable
 from amictl.errors import MalformedIdError
 
 _PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{17}}") for kind in ("ami", "snap", "vol")}
+_OLD_PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{8}}") for kind in _PATTERNS}
 _MALFORMED_CODES = {
     "ami": "InvalidAMIID.Malformed",
     "snap": "InvalidSnapshotID.Malformed",
@@ -19,13 +23,18 @@ def new_id(kind: str, random_bytes: Callable[[int], bytes]) -> str:
 
 
 def is_id(kind: str, text: str) -> bool:
-    """Whether `text` has the form of an identifier of this kind."""
+    """Whether `text` has the form of an identifier of this kind that amictl makes."""
     return _PATTERNS[kind].fullmatch(text) is not None
 
 
+def is_well_formed(kind: str, text: str) -> bool:
+    """Whether EC2 would look for `text`: an identifier, or one with 8 digits."""
+    return is_id(kind, text) or _OLD_PATTERNS[kind].fullmatch(text) is not None
+
+
 def require_id(kind: str, text: str) -> str:
-    """Return `text` if it has the right form. Raises MalformedIdError with EC2's code."""
-    if not is_id(kind, text):
+    """Return `text` if it is well-formed. Raises MalformedIdError with EC2's code."""
+    if not is_well_formed(kind, text):
         raise MalformedIdError(
             f'Invalid id: "{text}" (expecting "{kind}-...")',
             hint=f"an id is {kind}- and 17 hexadecimal digits",

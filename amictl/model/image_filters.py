@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amictl.errors import UnsupportedError
-from amictl.model.filters import Texts, matching, tag_texts, text_of
+from amictl.model.filters import Texts, matching, require_meaning, tag_texts, text_of
 
 _FIELDS = {
     "architecture": "Architecture",
@@ -85,9 +84,5 @@ def matching_images(
     Raises UsageError for an unknown filter, UnsupportedError for one that has no meaning here.
     """
     filters = tuple(filters)
-    for one in filters:
-        name = str(one.get("Name"))
-        reason = _NOT_HERE.get(name.partition(".")[0])
-        if reason is not None:
-            raise UnsupportedError(f"The filter '{name}' has no meaning here: {reason}")
+    require_meaning(filters, _NOT_HERE)
     return matching(images, filters, KNOWN)

@@ -135,15 +135,17 @@ def registered_core(
     root = root_device_name or _likely_root(request.mappings)
     mappings = _mappings(request, root, {}, snapshot_size)
     if root not in mappings or mappings[root].snapshot_id is None:
+        mapped = " or ".join(_with_snapshot(request.mappings))
+        hint = f"map one: DeviceName={root},Ebs={{SnapshotId=snap-...}}"
         raise BlockDeviceMappingError(
             f"the root device {root} has no snapshot",
-            hint=f"map one: DeviceName={root},Ebs={{SnapshotId=snap-...}}",
+            hint=f"{hint}; or give --root-device-name {mapped}" if mapped else hint,
         )
     return _core(request, root, mappings)
 
 
 def root_mapping(core: ImageCore) -> Mapping:
-    """The mapping of the root device."""
+    """The mapping of the root device, which every image has."""
     return next(one for one in core.mappings if one.device_name == core.root_device_name)
 
 
@@ -155,19 +157,27 @@ def mapping_from(given: dict[str, Any], snapshot_size: Callable[[str], int]) -> 
     return _mapping(str(given.get("DeviceName", "")), given, None, snapshot_size)
 
 
-def _likely_root(mappings: Sequence[dict[str, Any]]) -> str:
-    with_snapshot = [
+def _with_snapshot(mappings: Sequence[dict[str, Any]]) -> list[str]:
+    """The devices that a snapshot is mapped to."""
+    return [
         str(given.get("DeviceName"))
         for given in mappings
         if isinstance(given.get("Ebs"), dict) and "SnapshotId" in given["Ebs"]
     ]
+
+
+def _likely_root(mappings: Sequence[dict[str, Any]]) -> str:
+    with_snapshot = _with_snapshot(mappings)
     usual = [device for device in with_snapshot if device in USUAL_ROOTS]
     for names in (with_snapshot, usual):
         if len(names) == 1:
             return names[0]
+    mapped = " or ".join(with_snapshot)
     raise UsageError(
         "The request must contain the parameter RootDeviceName",
-        hint=f"--root-device-name {ROOT_DEVICE}, and a snapshot that is mapped to it",
+        hint=f"give --root-device-name {mapped}"
+        if mapped
+        else f"map a snapshot: DeviceName={ROOT_DEVICE},Ebs={{SnapshotId=snap-...}}",
         code="MissingParameter",
     )
 
@@ -183,11 +193,7 @@ def _core(request: ImageRequest, root: str, mappings: dict[str, Mapping]) -> Ima
         )
     if request.boot_mode is not None and request.boot_mode not in BOOT_MODES:
         raise UsageError(f"boot mode {request.boot_mode} is not one of {', '.join(BOOT_MODES)}")
-    if mappings[root].volume_type in _NO_BOOT_TYPES:
-        raise BlockDeviceMappingError(
-            f"the root device {root} cannot be of volume type {mappings[root].volume_type}",
-            code="BootForVolumeTypeUnsupported",
-        )
+    require_bootable(mappings[root])
     return ImageCore(
         image_id=request.image_id,
         name=request.name,
@@ -258,10 +264,6 @@ def _ebs_mapping(
     device: str, ebs: dict[str, Any], disk: Mapping | None, snapshot_size: Callable[[str], int]
 ) -> Mapping:
     _require_known(device, ebs)
-    if "Encrypted" in ebs and disk is None and "SnapshotId" in ebs:
-        raise BlockDeviceMappingError(
-            f"the encrypted flag cannot be specified since device {device} has a snapshot specified"
-        )
     if ebs.get("Encrypted"):
         raise BlockDeviceMappingError(
             f"device {device} cannot be encrypted here", hint="leave Encrypted out, or false"
@@ -313,6 +315,15 @@ def _require_known(device: str, ebs: dict[str, Any]) -> None:
             raise BlockDeviceMappingError(
                 f"the mapping of {device} has {key}, which amictl does not know"
             )
+
+
+def require_bootable(root: Mapping) -> None:
+    """Raises BlockDeviceMappingError if EC2 boots from no volume of this type."""
+    if root.volume_type in _NO_BOOT_TYPES:
+        raise BlockDeviceMappingError(
+            f"the root device {root.device_name} cannot be of volume type {root.volume_type}",
+            code="BootForVolumeTypeUnsupported",
+        )
 
 
 def size_gib(size_bytes: int) -> int:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from amictl.errors import BlockDeviceMappingError, UsageError
-from amictl.model.images import GIB, mapping_from, size_gib
+from amictl.model.images import GIB, mapping_from, require_bootable, size_gib
 from amictl.model.records import ImageCore, Mapping
 
 _DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]{1,31})")
+
+FILE_SIZE_MAX = 2**63 - 1
+"""Bytes that the kernel can count to in a file."""
 
 SnapshotSize = Callable[[str], int]
 """The bytes of a snapshot. Raises SnapshotNotFoundError."""
@@ -79,6 +82,10 @@ def planned_disks(
     disks = []
     for mapping in mappings:
         size = _size_bytes(mapping, snapshot_size, ephemeral_size_gib)
+        if size > FILE_SIZE_MAX:
+            raise BlockDeviceMappingError(
+                f"device {mapping.device_name} is larger than a file can be"
+            )
         disks.append(LaunchedDisk(mapping, file_name(mapping.device_name), size))
     names = [disk.file_name for disk in disks]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -115,8 +122,6 @@ def _merged(given: dict[str, Any], before: Mapping | None) -> dict[str, Any]:
             "Throughput": before.throughput,
         }
     merged = {name: value for name, value in (known | ebs).items() if value is not None}
-    if merged.get("Encrypted") is False:
-        del merged["Encrypted"]  # which is what it is
     return given | {"Ebs": merged}
 
 
@@ -132,6 +137,7 @@ def _require_root_kept(before: Mapping, after: Mapping | None) -> None:
             f"the root device {device} cannot be smaller than in the image, where it has"
             f" {least} GiB"
         )
+    require_bootable(after)
 
 
 def _size_bytes(

@@ -9,7 +9,7 @@ from datetime import datetime
 from amictl.errors import ConflictError, CorruptStoreError
 from amictl.model import facts
 from amictl.model.records import Attributes
-from amictl.model.times import parse_timestamp, timestamp
+from amictl.model.times import timestamp
 
 GOVERNANCE = "governance"
 COMPLIANCE = "compliance"
@@ -44,19 +44,15 @@ class Lock:
 
 def lock_of(attributes: Attributes) -> Lock | None:
     """The lock of a snapshot, expired or not; None if it has none. Raises CorruptStoreError."""
-    mode = attributes.fact(facts.LOCK_MODE)
+    mode = facts.word(attributes, facts.LOCK_MODE, (GOVERNANCE, COMPLIANCE))
     if mode is None:
         return None
-    try:
-        return Lock(
-            mode,
-            int(attributes.fact(facts.LOCK_DURATION) or ""),
-            _moment(attributes, facts.LOCK_CREATED),
-            _moment(attributes, facts.LOCK_STARTS),
-            _moment(attributes, facts.LOCK_EXPIRES),
-        )
-    except ValueError as error:
-        raise CorruptStoreError(f"the lock of {attributes.id} cannot be read: {error}") from error
+    days = facts.count(attributes, facts.LOCK_DURATION)
+    times = (facts.LOCK_CREATED, facts.LOCK_STARTS, facts.LOCK_EXPIRES)
+    created, starts, expires = (facts.moment(attributes, key) for key in times)
+    if days is None or created is None or starts is None or expires is None:
+        raise CorruptStoreError(f"the lock of {attributes.id} cannot be read: a part is missing")
+    return Lock(mode, days, created, starts, expires)
 
 
 def with_lock(attributes: Attributes, lock: Lock | None) -> Attributes:
@@ -83,11 +79,3 @@ def require_unlocked(attributes: Attributes, now: datetime) -> None:
             code="OperationNotPermitted",
             hint=f"amictl unlock-snapshot --snapshot-id {attributes.id} takes the lock away",
         )
-
-
-def _moment(attributes: Attributes, key: str) -> datetime:
-    """Raises ValueError unless the fact is a time with a zone."""
-    moment = parse_timestamp(attributes.fact(key) or "")
-    if moment.tzinfo is None:
-        raise ValueError(f"{key} has no time zone")
-    return moment

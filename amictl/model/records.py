@@ -13,6 +13,9 @@ from amictl.model.source import Freeze
 
 FORMAT_VERSION = 1
 
+STATES = {"ami": ("available", "disabled", "recoverable"), "snap": ("completed", "recoverable")}
+"""In which states what has attributes can be, by the kind of its id; volumes in others."""
+
 SnapshotId = Annotated[str, Meta(pattern=r"\Asnap-[0-9a-f]{17}\Z")]
 ImageId = Annotated[str, Meta(pattern=r"\Aami-[0-9a-f]{17}\Z")]
 VolumeId = Annotated[str, Meta(pattern=r"\Avol-[0-9a-f]{17}\Z")]
@@ -20,6 +23,9 @@ OwnerId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
 Hex32 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex64 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 RuleId = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z]{11}\Z")]
+DeviceName = Annotated[str, Meta(pattern=r"\A(/dev/[a-z][a-z0-9]{1,31}|xvd[a-z]{1,2})\Z")]
+VirtualName = Annotated[str, Meta(pattern=r"\Aephemeral([0-9]|1[0-9]|2[0-3])\Z")]
+Gibibytes = Annotated[int, Meta(ge=0, le=2**33)]  # as many as the largest file has
 Digits = Annotated[str, Meta(pattern=r"\A-?[0-9]+\Z")]
 Count = Annotated[int, Meta(ge=0)]
 
@@ -113,14 +119,14 @@ class SnapshotCore:
 class Mapping:
     """One block device of an image: a snapshot, a new empty volume, or an ephemeral device."""
 
-    device_name: str
+    device_name: DeviceName
     snapshot_id: SnapshotId | None = None
-    volume_size: int | None = None  # GiB
+    volume_size: Gibibytes | None = None
     delete_on_termination: bool = False
     volume_type: str | None = None
     iops: int | None = None
     throughput: int | None = None
-    virtual_name: str | None = None
+    virtual_name: VirtualName | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,14 @@ class DirectoryStorage:
         self._open: OrderedDict[str, _OpenFile] = OrderedDict()
         self._open_lock = threading.Lock()
 
+    def require_writable(self) -> None:
+        """Raises StorageError if nothing can be written here, as on a read-only file system."""
+        if not os.access(self.root / STAGING, os.W_OK | os.X_OK):
+            with _translated("write to", self.root):
+                read_only = os.statvfs(self.root).f_flag & os.ST_RDONLY
+                number = errno.EROFS if read_only else errno.EACCES
+                raise OSError(number, os.strerror(number))
+
     def close(self) -> None:
         """Close the files that were kept open for reading."""
         with self._open_lock:
@@ -189,7 +197,8 @@ class DirectoryStorage:
 
     def delete(self, name: str) -> None:
         path = self.root / name
-        with _translated("delete", path):
+        # Who replaces meanwhile what was there before would bring it back.
+        with self.locked(REPLACE_LOCK), _translated("delete", path):
             with suppress(FileNotFoundError):
                 self.disk.unlink(path)
             self.disk.sync_directory(path.parent)

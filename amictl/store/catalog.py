@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from amictl.errors import (
+    UNREADABLE,
     ConflictError,
     CorruptStoreError,
     ImageNotFoundError,
@@ -19,7 +20,6 @@ from amictl.model.ids import is_id
 from amictl.model.records import (
     Attributes,
     ImageCore,
-    ImageName,
     PendingImage,
     SnapshotCore,
     VolumeRecord,
@@ -55,7 +55,8 @@ def read_snapshot_core(store: Store, snapshot_id: str) -> SnapshotCore:
         core = _read_core(store, snapshot_id, SnapshotCore)
     except ObjectMissingError as error:
         raise _no_snapshot(snapshot_id) from error
-    _require_own_id(core.snapshot_id, snapshot_id)
+    with _with_way_out(store, snapshot_id):
+        _require_own_id(core.snapshot_id, snapshot_id)
     return core
 
 
@@ -65,7 +66,8 @@ def read_image_core(store: Store, image_id: str) -> ImageCore:
         core = _read_core(store, image_id, ImageCore)
     except ObjectMissingError as error:
         raise _no_image(image_id) from error
-    _require_own_id(core.image_id, image_id)
+    with _with_way_out(store, image_id):
+        _require_own_id(core.image_id, image_id)
     return core
 
 
@@ -98,9 +100,10 @@ def _is_in_bin(store: Store, record_id: str) -> bool:
 def read_attributes(store: Store, record_id: str) -> Attributes:
     """The attributes of a record that exists. Raises CorruptStoreError."""
     place = layout.attributes(record_id)
-    attributes = record_format.decode(store.storage.read(place), Attributes, place)
-    if attributes.id != record_id:
-        raise CorruptStoreError(f"{place} is about {attributes.id}")
+    with _with_way_out(store, record_id):
+        attributes = record_format.decode(store.storage.read(place), Attributes, place)
+        if attributes.id != record_id:
+            raise CorruptStoreError(f"{place} is about {attributes.id}")
     return attributes
 
 
@@ -117,10 +120,10 @@ def image_ids(store: Store) -> list[str]:
 def live_attributes(store: Store, record_ids: Iterable[str]) -> Iterator[Attributes]:
     """The attributes of those that have any and are not in the recycle bin.
 
-    What is damaged is left to a check.
+    What is unreadable is left to a check.
     """
     for record_id in record_ids:
-        with suppress(CorruptStoreError):
+        with suppress(*UNREADABLE):
             attributes = read_attributes(store, record_id)
             if attributes.state != IN_BIN:
                 yield attributes
@@ -161,7 +164,8 @@ def change_attributes(
         except ObjectMissingError:
             _require_core(store, record_id)
             raise
-        before = record_format.decode(data, Attributes, place)
+        with _with_way_out(store, record_id):
+            before = record_format.decode(data, Attributes, place)
         after = change(before)
         if after == before:
             return before
@@ -208,67 +212,16 @@ def exclusively(store: Store) -> Iterator[None]:
 
 def exists(store: Store, record_id: str) -> bool:
     """Whether there is a completed record with this id that is not in the recycle bin."""
+    return is_there(store, layout.core(record_id)) and not _is_in_bin(store, record_id)
+
+
+def is_there(store: Store, place: str) -> bool:
+    """Whether there is an object, whatever is in it. Raises StorageError."""
     try:
-        store.storage.size(layout.core(record_id))
+        store.storage.size(place)
     except ObjectMissingError:
         return False
-    return not _is_in_bin(store, record_id)
-
-
-def reserve_name(store: Store, name: str, image_id: str) -> str | None:
-    """Take an image name; returns None, or the id of the image that has it.
-
-    A name whose image neither exists nor is being made is taken over.
-    """
-    with exclusively(store):
-        return take_name(store, name, image_id)
-
-
-def take_name(store: Store, name: str, image_id: str) -> str | None:
-    """The same for who holds the catalogue, as one who takes an image out of the recycle bin does:
-    nobody takes the name over before that image exists again.
-    """
-    place = layout.image_name(name)
-    wanted = record_format.encode(ImageName(name, image_id))
-    while not store.storage.write_if_absent(place, wanted):
-        try:
-            present = store.storage.read(place)
-        except ObjectMissingError:
-            continue
-        holder = _holder(present, name)
-        if _holds(store, holder):
-            return holder
-        if store.storage.replace_if_unchanged(place, wanted, present):
-            return None
-    return None
-
-
-def name_holder(store: Store, name: str) -> str | None:
-    """The image that has a name, or None; changes nothing."""
-    place = layout.image_name(name)
-    try:
-        holder = _holder(store.storage.read(place), name)
-    except ObjectMissingError:
-        return None
-    return holder if _holds(store, holder) else None
-
-
-def _holder(data: bytes, name: str) -> str:
-    """The image that a name's record gives it to. Raises CorruptStoreError."""
-    place = layout.image_name(name)
-    record = record_format.decode(data, ImageName, place)
-    if record.name != name:
-        raise CorruptStoreError(f"{place} is about {record.name!r}")
-    return record.image_id
-
-
-def _holds(store: Store, image_id: str) -> bool:
-    """Whether an image exists or is being made.
-
-    Asked twice whether it exists: it may be finished after the first time, and then it is not
-    being made any more.
-    """
-    return exists(store, image_id) or pending.is_alive(store, image_id) or exists(store, image_id)
+    return True
 
 
 def read_volume(store: Store, volume_id: str) -> VolumeRecord | None:
@@ -280,11 +233,18 @@ def read_volume(store: Store, volume_id: str) -> VolumeRecord | None:
         return None
     if volume.volume_id != volume_id:
         raise CorruptStoreError(f"{place} is about {volume.volume_id}")
+    require_path(volume.path, place)
     return volume
 
 
+def require_path(path: str, place: str) -> None:
+    """Raises CorruptStoreError unless a path in the object `place` can lead to a disk."""
+    if not path.startswith("/") or "\0" in path:
+        raise CorruptStoreError(f"{place} has the path {path!r}, which is not absolute")
+
+
 def put_volume(store: Store, volume: VolumeRecord) -> None:
-    """Remember the newest snapshot of a volume."""
+    """Remember with which snapshot the next one of a volume is compared."""
     store.storage.write(layout.volume(volume.volume_id), record_format.encode(volume))
 
 
@@ -292,7 +252,7 @@ def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
     """The newest completed snapshot of a volume, or None.
 
     The volume's record says which. Where it leads to none, because the one that it was written
-    for never came to exist, or is gone, all snapshots are looked at.
+    for never came to exist, or is gone, all snapshots that can be read are looked at.
     """
     volume = read_volume(store, volume_id)
     if volume is None:
@@ -300,9 +260,27 @@ def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
     try:
         return read_snapshot_core(store, volume.snapshot_id)
     except NotFoundError:
-        cores = [read_snapshot_core(store, snapshot_id) for snapshot_id in snapshot_ids(store)]
-        own = [core for core in cores if core.volume_id == volume_id]
+        own, _ = snapshots_of(store, volume_id)
         return max(own, key=lambda core: core.start_time, default=None)
+
+
+def snapshots_of(store: Store, volume_id: str) -> tuple[list[SnapshotCore], list[str]]:
+    """All snapshots of a volume but those in the recycle bin; and the ids of those that cannot
+    be read, which may be of it.
+    """
+    own: list[SnapshotCore] = []
+    unreadable: list[str] = []
+    for snapshot_id in snapshot_ids(store):
+        try:
+            core = read_snapshot(store, snapshot_id)
+        except SnapshotNotFoundError:  # in the bin, or removed meanwhile
+            continue
+        except UNREADABLE:
+            unreadable.append(snapshot_id)
+            continue
+        if core.volume_id == volume_id:
+            own.append(core)
+    return own, unreadable
 
 
 def _put(
@@ -315,9 +293,10 @@ def _put(
 
 def _all_images(store: Store) -> Iterator[ImageCore]:
     """Images that are being made, then those that exist; some may be both."""
-    for _, seen in pending.all_seen(store, "ami-"):
-        if seen.alive and isinstance(seen.work, PendingImage):
-            yield seen.work.image
+    for image_id in pending.ids(store, "ami-"):
+        work = pending.in_hand(store, image_id)
+        if isinstance(work, PendingImage):
+            yield work.image
     for image_id in image_ids(store):
         with suppress(ImageNotFoundError):  # removed meanwhile
             yield read_image_core(store, image_id)
@@ -337,7 +316,24 @@ def _require_core(store: Store, record_id: str) -> None:
 
 def _read_core(store: Store, record_id: str, kind: type[Core]) -> Core:
     place = layout.core(record_id)
-    return record_format.decode(store.storage.read(place), kind, place)
+    with _with_way_out(store, record_id):
+        return record_format.decode(store.storage.read(place), kind, place)
+
+
+@contextmanager
+def _with_way_out(store: Store, record_id: str) -> Iterator[None]:
+    """Have damage of a record say what can be done about it."""
+    try:
+        yield
+    except CorruptStoreError as error:
+        # Without its core, what an image or a snapshot has does not count.
+        volume = is_id("vol", record_id)
+        place = layout.attributes(record_id) if volume else layout.core(record_id)
+        path = store.storage.root / place
+        error.hint = error.hint or (
+            f"put the file back from a copy of the store; or give this one up: move {path} away"
+        )
+        raise
 
 
 def _require_own_id(own: str, record_id: str) -> None:

@@ -1,12 +1,13 @@
 """The parts of a check of a whole store; each adds to the faults, none repairs anything."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from amictl.errors import (
     UNREADABLE,
     CorruptStoreError,
+    NotFoundError,
     ObjectMissingError,
     StorageError,
     UnsupportedError,
@@ -40,6 +41,7 @@ class StoreCheck:
 
     def __init__(self, store: Store, surroundings: Surroundings) -> None:
         self.faults: list[dict[str, Any]] = []
+        self.leftovers: list[dict[str, Any]] = []
         self.damaged: list[dict[str, Any]] = []
         self.pack_count = self.packs_read = self.bytes_read = 0
         self.snapshot_count = self.image_count = self.node_count = self.garbage_bytes = 0
@@ -59,6 +61,8 @@ class StoreCheck:
             *surveying.damaged_files(self._store),
         ):
             self._fault(kind, place, message)
+        for kind, place, message in surveying.leftovers(self._store):
+            self.leftovers.append(_finding(kind, place, message))
         try:
             current = self._store.reload_index().current
         except CorruptStoreError as error:
@@ -104,9 +108,9 @@ class StoreCheck:
     def records(self) -> None:
         """Every record and every block map; and whom the damage found so far hurts."""
         names: dict[str, list[tuple[ImageCore, str]]] = {}
-        for image_id in catalog.image_ids(self._store):
+        for image_id in _ids(catalog.image_ids, self._store):
             self.image_count += 1
-            with self._noting("record", layout.core(image_id)):
+            with self._noting_record(image_id):
                 image = catalog.read_image_core(self._store, image_id)
                 catalog.read_attributes(self._store, image_id)
                 for mapping in image.mappings:
@@ -114,11 +118,11 @@ class StoreCheck:
                         names.setdefault(mapping.snapshot_id, []).append(
                             (image, mapping.device_name)
                         )
-        snapshots = catalog.snapshot_ids(self._store)
+        snapshots = _ids(catalog.snapshot_ids, self._store)
         for snapshot_id in snapshots:
             self.snapshot_count += 1
             users = names.get(snapshot_id, [])
-            with self._noting("record", layout.core(snapshot_id)):
+            with self._noting_record(snapshot_id):
                 try:
                     core = catalog.read_snapshot_core(self._store, snapshot_id)
                 except CorruptStoreError:
@@ -308,7 +312,18 @@ class StoreCheck:
         self._store.storage.write(layout.CHECKS, record_format.encode(log))
 
     def _fault(self, kind: str, place: str, message: str) -> None:
-        self.faults.append({"Kind": kind, "Place": place, "Message": message})
+        self.faults.append(_finding(kind, place, message))
+
+    @contextmanager
+    def _noting_record(self, record_id: str) -> Iterator[None]:
+        """The same; what is removed meanwhile is no fault."""
+        try:
+            yield
+        except NotFoundError:
+            return
+        except UNREADABLE as error:
+            if not isinstance(error, ObjectMissingError) or catalog.exists(self._store, record_id):
+                self._fault("record", layout.core(record_id), error.message)
 
     @contextmanager
     def _noting(self, kind: str, place: str) -> Iterator[None]:
@@ -316,6 +331,18 @@ class StoreCheck:
             yield
         except UNREADABLE as error:
             self._fault(kind, place, error.message)
+
+
+def _finding(kind: str, place: str, message: str) -> dict[str, Any]:
+    return {"Kind": kind, "Place": place, "Message": message}
+
+
+def _ids(listed: Callable[[Store], list[str]], store: Store) -> list[str]:
+    """No ids where the folder cannot be read, which is a fault already."""
+    try:
+        return listed(store)
+    except UNREADABLE:
+        return []
 
 
 def _joined(ranges: list[tuple[int, int]]) -> Ranges:

@@ -94,17 +94,33 @@ def _fold(store: Store) -> None:
 
     The new object is called as its oldest event, so that of two who do it at once, one does; and
     that one is removed last, so that whoever comes after a killed one finds the same name, and
-    goes on with removing. What is removed is in the new object, durably.
+    goes on with removing. What is removed is in the new object, durably. An event whose name a
+    damaged object has stays where it is.
     """
     singles = sorted(name for name in _names(store) if name.endswith(_SINGLE))
     if len(singles) <= SINGLE_MAX:
         return
     events = tuple(_readable(store, singles))
-    if not events:
-        return
+    for first in range(len(events)):
+        if folded := _folded(store, events[first:]):
+            _remove_singles(store, folded)
+            return
+
+
+def _folded(store: Store, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Write events to one object, and return those that are in it.
+
+    They are others where somebody was faster, and none where that object cannot be read.
+    """
     place = _stem(layout.event(events[0].time, events[0].event_id)) + _LOG
-    if not store.storage.write_if_absent(place, record_format.encode(EventLog(events))):
-        events = read_object(store, place)
+    if store.storage.write_if_absent(place, record_format.encode(EventLog(events))):
+        return events
+    with suppress(*UNREADABLE):
+        return read_object(store, place)
+    return ()
+
+
+def _remove_singles(store: Store, events: tuple[Event, ...]) -> None:
     for event in reversed(events):
         with suppress(FileNotFoundError):
             store.storage.disk.unlink(store.storage.root / layout.event(event.time, event.event_id))

@@ -62,6 +62,12 @@ def core_id(name: str) -> str | None:
     return base[: -len(_CORE)]
 
 
+def attributes_id(name: str) -> str | None:
+    """The id whose attributes the object `name` is, if it is some."""
+    base = name.rpartition("/")[2]
+    return base.removesuffix(_ATTRIBUTES) if base.endswith(_ATTRIBUTES) else None
+
+
 def pending(record_id: str) -> str:
     """The object of work that is not finished."""
     return f"pending/{record_id}.json"

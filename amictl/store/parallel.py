@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count, islice
 from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 
-from amictl.errors import AmictlError
+from amictl.errors import StorageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,8 +81,8 @@ def in_processes(
     """The same with processes, for work that holds the interpreter's lock too often for threads.
 
     Each process goes through `items()` itself and takes its share. Results and errors must be
-    picklable; what work changes in memory stays in its process. A process that is gone is an
-    AmictlError, and if this one is killed the others end with their next result.
+    picklable; what work changes in memory stays in its process. A process that is gone is a
+    StorageError, and if this one is killed the others end with their next result.
     """
     if processes == 1:
         with in_order(work, items()) as results:
@@ -92,7 +92,7 @@ def in_processes(
     try:
         for own in range(processes):
             share = partial(_share, items, own, processes)
-            children.append(_fork(share, work, children))
+            _fork(share, work, children)
         yield _gathered(children)
     finally:
         for child in children:
@@ -130,22 +130,24 @@ _THREADS_EACH = 3
 
 
 def _fork(
-    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], before: list[_Child]
-) -> _Child:
+    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], children: list[_Child]
+) -> None:
+    """Add a child to those that there are."""
     ours, theirs = os.pipe()
-    # A signal between here and there would run our clean-up in the child too.
+    # A signal between here and there would run our clean-up in the child too, or leave a child
+    # that nobody knows.
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
         process = os.fork()
         if process == 0:
             os.close(ours)
-            for child in before:
+            for child in children:
                 os.close(child.results.fileno())
             _serve(share, work, theirs, masked)
+        children.append(_Child(process, os.fdopen(ours, "rb")))
+        os.close(theirs)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-    os.close(theirs)
-    return _Child(process, os.fdopen(ours, "rb"))
 
 
 def _serve(
@@ -180,7 +182,7 @@ def _gathered(children: list[_Child]) -> Iterator[Any]:
         try:
             result = pickle.load(children[turn % len(children)].results)
         except (EOFError, pickle.UnpicklingError) as error:
-            raise AmictlError(
+            raise StorageError(
                 "a process that did a part of the work is gone",
                 hint="the kernel log says so if memory was short",
             ) from error

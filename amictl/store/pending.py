@@ -6,15 +6,24 @@ anybody is told the id; the second how far it is, rewritten in place, and what o
 leaves torn is taken for nothing. amictl-store(5), PENDING WORK.
 """
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from amictl.errors import AmictlError, CorruptStoreError, ObjectMissingError, StorageError
+from amictl.errors import (
+    UNREADABLE,
+    AmictlError,
+    CorruptStoreError,
+    ObjectMissingError,
+    StorageError,
+)
 from amictl.formats import records as record_format
+from amictl.model.ids import is_id
 from amictl.model.records import PendingImage, PendingSnapshot, PendingState
 from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import as_storage_error
@@ -103,17 +112,19 @@ class PendingFile:
 
 @contextmanager
 def unfinished(
-    store: Store, operation: str, works: Sequence[Work], surroundings: Surroundings
+    store: Store,
+    operation: str,
+    works: Sequence[Work],
+    surroundings: Surroundings,
+    begin: Callable[[], None] = lambda: None,
 ) -> Iterator[list[PendingFile]]:
     """A pending file for each work, for the time of an operation, in the order of `works`.
 
-    They are removed when the block ends well; otherwise they say why it did not, and so does an
-    event.
+    `begin` is called when they are there; if it raises, they are as if they had never been. They
+    are removed when the block ends well; otherwise they say why it did not, and so does an event.
     """
-    files: list[PendingFile] = []
+    files = _begun(store, works, begin)
     try:
-        for work in works:
-            files.append(PendingFile(store, _id_of(work), work))
         yield files
     except BaseException as error:
         reason = error.message if isinstance(error, AmictlError) else DIED
@@ -130,52 +141,122 @@ def unfinished(
 def seen(store: Store, record_id: str) -> Seen | None:
     """Pending work by its id, or None if there is none. Raises CorruptStoreError, StorageError."""
     path = store.storage.root / layout.pending(record_id)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise as_storage_error(error, "read", path) from error
-    try:
+    with _opened(path) as descriptor:
+        if descriptor is None:
+            return None
         alive = _is_locked(descriptor)
-        return Seen(_decode(os.pread(descriptor, record_format.SIZE_MAX, 0), path), alive)
-    finally:
-        os.close(descriptor)
+        return Seen(_decode(_read(descriptor, path), path), alive)
 
 
-def all_seen(store: Store, kind: str) -> list[tuple[str, Seen]]:
-    """Id and state of all pending work whose id begins with `kind` (`ami-` or `snap-`)."""
-    found: list[tuple[str, Seen]] = []
+def ids(store: Store, kind: str) -> list[str]:
+    """Ids of all pending work of a kind (`ami-` or `snap-`), damaged work too, in order."""
     try:
         names = [name for name, _ in store.storage.names("pending")]
     except ObjectMissingError:
-        return found
-    for name in sorted(names):
-        record_id = layout.core_id(name)
-        if record_id is not None and record_id.startswith(kind):
+        return []
+    found = (layout.core_id(name) for name in names)
+    return sorted(one for one in found if one is not None and is_id(kind.rstrip("-"), one))
+
+
+def all_seen(store: Store, kind: str) -> list[tuple[str, Seen]]:
+    """Id and state of all pending work of a kind. What cannot be read is left to a check."""
+    found: list[tuple[str, Seen]] = []
+    for record_id in ids(store, kind):
+        with suppress(*UNREADABLE):
             work = seen(store, record_id)
             if work is not None:
                 found.append((record_id, work))
     return found
 
 
-def remove_dead(store: Store, record_id: str) -> None:
-    """Remove the file of a writer that died, of work that failed or that was finished."""
+def in_hand(store: Store, record_id: str) -> Work | None:
+    """What a live writer is at work on, or None.
+
+    What a dead one left is not looked at. Raises CorruptStoreError, StorageError.
+    """
+    if not is_alive(store, record_id):
+        return None
     work = seen(store, record_id)
-    if work is not None and not work.alive:
+    return work.work if work is not None and work.alive else None
+
+
+def is_there(store: Store, record_id: str) -> bool:
+    """Whether there is pending work with this id, of a live writer or a dead one, also damaged."""
+    return os.path.lexists(store.storage.root / layout.pending(record_id))
+
+
+def remove_dead(store: Store, record_id: str) -> None:
+    """Remove the file of a writer that died, of work that failed or that was finished.
+
+    Also one that is damaged.
+    """
+    if is_there(store, record_id) and not is_alive(store, record_id):
         store.storage.delete(layout.pending(record_id))
 
 
 def is_alive(store: Store, record_id: str) -> bool:
-    """Whether a writer is at work on this id."""
-    work = seen(store, record_id)
-    return work is not None and work.alive
+    """Whether a writer is at work on this id. What its file says is not looked at."""
+    try:
+        with _opened(store.storage.root / layout.pending(record_id)) as descriptor:
+            return descriptor is not None and _is_locked(descriptor)
+    except CorruptStoreError:
+        return False
+
+
+def _begun(store: Store, works: Sequence[Work], begin: Callable[[], None]) -> list[PendingFile]:
+    """The files of all works, or of none if one cannot be made, or `begin` raises."""
+    files: list[PendingFile] = []
+    try:
+        for work in works:
+            files.append(PendingFile(store, _id_of(work), work))
+        begin()
+    except BaseException:
+        for file in files:  # nobody was told an id
+            file.remove()
+        raise
+    return files
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    """A descriptor of a pending file, or None if there is none.
+
+    Raises CorruptStoreError for what is not a file, StorageError.
+    """
+    try:
+        # No waiting for a pipe's writer.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            raise CorruptStoreError(f"{path} is not a file") from error
+        raise as_storage_error(error, "read", path) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise CorruptStoreError(f"{path} is not a file")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, path: Path) -> bytes:
+    try:
+        return os.pread(descriptor, record_format.SIZE_MAX, 0)
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise CorruptStoreError(f"{path} cannot be read: {error.strerror}") from error
+        raise as_storage_error(error, "read", path) from error
 
 
 def _decode(data: bytes, path: Path) -> Work:
     kind: type[Work] = PendingImage if path.name.startswith("ami-") else PendingSnapshot
     first, newline, second = data.partition(b"\n")
     work = record_format.decode(first + newline, kind, str(path))
+    if _id_of(work) != layout.core_id(path.name):
+        raise CorruptStoreError(f"{path} is about {_id_of(work)}")
     try:
         state = record_format.decode(second, PendingState, str(path))
     except CorruptStoreError:

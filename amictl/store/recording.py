@@ -112,15 +112,17 @@ def record_snapshot(
 
 def complete_snapshot(
     store: Store, core: SnapshotCore, work: PendingSnapshot, surroundings: Surroundings
-) -> Attributes:
-    """Write the records of a snapshot whose content is published. Durable when it returns."""
+) -> tuple[SnapshotCore, Attributes]:
+    """Write the records of a snapshot whose content is published, and return them.
+
+    Its completion time is that of this moment. Durable when it returns.
+    """
+    core = replace(core, completion_time=timestamp(surroundings.now()))
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     # First, because it is only a hint: where the snapshot does not come to exist, others are found.
     catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
-    catalog.put_snapshot(
-        store, replace(core, completion_time=timestamp(surroundings.now())), attributes
-    )
-    return attributes
+    catalog.put_snapshot(store, core, attributes)
+    return core, attributes
 
 
 def complete_snapshots(
@@ -128,14 +130,14 @@ def complete_snapshots(
     cores: Sequence[SnapshotCore],
     works: Sequence[PendingSnapshot],
     surroundings: Surroundings,
-) -> list[Attributes]:
+) -> list[tuple[SnapshotCore, Attributes]]:
     """Complete several snapshots; where one cannot be, those before it are removed again."""
-    done: list[Attributes] = []
+    done: list[tuple[SnapshotCore, Attributes]] = []
     try:
         for core, work in zip(cores, works, strict=True):
             done.append(complete_snapshot(store, core, work, surroundings))
     except BaseException:
-        _take_back(store, [attributes.id for attributes in done])
+        _take_back(store, [core.snapshot_id for core, _ in done])
         raise
     return done
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from amictl.errors import (
+    UNREADABLE,
     CorruptStoreError,
     ImageNotFoundError,
     NotFoundError,
@@ -18,9 +19,9 @@ from amictl.errors import (
 )
 from amictl.formats import records as record_format
 from amictl.model import facts
-from amictl.model.records import Attributes, RetentionRule, RetentionRules
+from amictl.model.records import STATES, Attributes, RetentionRule, RetentionRules
 from amictl.model.retention import retention_days, rules_for
-from amictl.model.times import parse_timestamp, timestamp
+from amictl.model.times import timestamp
 from amictl.store import catalog, layout, pending
 from amictl.store.store import Store
 
@@ -29,13 +30,13 @@ from amictl.store.store import Store
 class Stay:
     """How long something is in the recycle bin, and the state that it had before."""
 
-    entered: str
-    until: str
+    entered: datetime
+    until: datetime
     state_before: str
 
     def is_over(self, now: datetime) -> bool:
         """Whether its time has come."""
-        return self.until <= timestamp(now)
+        return self.until <= now
 
 
 def discard(store: Store, record_id: str, now: datetime) -> datetime | None:
@@ -51,7 +52,7 @@ def discard(store: Store, record_id: str, now: datetime) -> datetime | None:
     if rules:
         after = catalog.change_attributes(store, record_id, lambda old: _binned(old, rules, now))
         if (stay := stay_of(after)) is not None:
-            return parse_timestamp(stay.until)
+            return stay.until
     catalog.remove(store, record_id)
     return None
 
@@ -84,10 +85,11 @@ def stay_of(attributes: Attributes) -> Stay | None:
     """
     if attributes.state != catalog.IN_BIN:
         return None
-    entered, until, state = (
-        attributes.fact(key)
-        for key in (facts.BIN_ENTER_TIME, facts.BIN_EXIT_TIME, facts.STATE_BEFORE_BIN)
-    )
+    outside = STATES[attributes.id.partition("-")[0]]
+    known = tuple(state for state in outside if state != catalog.IN_BIN)
+    entered = facts.moment(attributes, facts.BIN_ENTER_TIME)
+    until = facts.moment(attributes, facts.BIN_EXIT_TIME)
+    state = facts.word(attributes, facts.STATE_BEFORE_BIN, known)
     if entered is None or until is None or state is None:
         raise CorruptStoreError(
             f"{attributes.id} is in the recycle bin, but not since when or until when"
@@ -98,10 +100,10 @@ def stay_of(attributes: Attributes) -> Stay | None:
 def stays(store: Store, record_ids: list[str]) -> Iterator[tuple[Attributes, Stay]]:
     """Of these records, those in the recycle bin, also those whose time is over.
 
-    What is damaged is left to a check, and what goes meanwhile is gone.
+    What is unreadable is left to a check, and what goes meanwhile is gone.
     """
     for record_id in record_ids:
-        with suppress(CorruptStoreError):
+        with suppress(*UNREADABLE):
             attributes = catalog.read_attributes(store, record_id)
             stay = stay_of(attributes)
             if stay is not None:

@@ -82,7 +82,8 @@ class Store:
     def require_features(self, kind: str) -> None:
         """Raises UnsupportedError if the store has a feature that stops this kind of thing.
 
-        `kind` is read, write, delete or check.
+        `kind` is read, write, delete or check. Raises StorageError if it is to be written to and
+        cannot be, so that a dry run finds that out too.
         """
         unknown = set(getattr(self.config.features, kind)) - set(getattr(KNOWN_FEATURES, kind))
         if unknown:
@@ -90,6 +91,8 @@ class Store:
                 f"to {kind}, the store needs {', '.join(sorted(unknown))}, unknown to this amictl",
                 hint="use a newer amictl",
             )
+        if kind == "write":
+            self.storage.require_writable()
 
     def read_leaf(self, name: Name) -> Leaf:
         """Raises CorruptStoreError if it is missing, damaged or not a leaf."""

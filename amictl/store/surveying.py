@@ -11,7 +11,7 @@ from functools import partial
 from amictl.errors import UNREADABLE, CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
-from amictl.store import catalog, events, layout, recycling, volume_records
+from amictl.store import catalog, events, layout, pending, recycling, remains, volume_records
 from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
@@ -60,15 +60,31 @@ def garbage_bytes(store: Store, packs: set[str], runs: set[str]) -> int:
     What is in staging may be in use by a writer at this moment.
     """
     known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
-    staged = sum(size for _, size in store.storage.names("staging"))
+    staged = sum(size for _, size in _listed(store, "staging"))
     return staged + sum(
         size
         for folder, (ids, suffix) in known.items()
-        for name, size in store.storage.names(folder)
+        for name, size in _listed(store, folder)
         if name.endswith(suffix)
         and re.fullmatch(_BELONGING[folder], base := name.rpartition("/")[2])
         and base.removesuffix(suffix) not in ids
     )
+
+
+def leftovers(store: Store) -> Iterator[Fault]:
+    """What was left when a removal or the making of a snapshot or an image was killed halfway.
+
+    Nobody reads it, and it harms nothing.
+    """
+    for folder, kind in (("snapshots", "snapshot"), ("images", "image")):
+        for name, _ in _belonging(store, folder):
+            record_id = layout.attributes_id(name)
+            # What a dead writer left in `pending` shows as a failed snapshot or image.
+            if record_id is None or pending.is_there(store, record_id):
+                continue
+            with suppress(*UNREADABLE):
+                if remains.are_there(store, record_id):
+                    yield "attributes", name, f"the {kind} {record_id} does not exist"
 
 
 def damaged_files(store: Store) -> Iterator[Fault]:
@@ -83,26 +99,36 @@ def damaged_files(store: Store) -> Iterator[Fault]:
 def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
     yield layout.EPOCH, lambda: _read(store, layout.EPOCH, Epoch)
     yield layout.DAMAGE, store.damage
-    if _exists(store, layout.CHECKS):
-        yield layout.CHECKS, lambda: _read(store, layout.CHECKS, CheckLog)
+    yield layout.CHECKS, partial(_read_if_there, store, layout.CHECKS, CheckLog)
     yield layout.RULES, lambda: recycling.read_rules(store)
-    yield from _event_objects(store)
-    for name, _ in sorted(store.storage.names("names")):
-        if re.fullmatch(_BELONGING["names"], name.rpartition("/")[2]):
-            yield name, partial(_read_name, store, name)
-    for name, _ in sorted(store.storage.names("volumes")):
+    for name, _ in _belonging(store, "events"):
+        yield name, partial(_read_events, store, name)
+    for name, _ in _belonging(store, "names"):
+        yield name, partial(_read_name, store, name)
+    for name, _ in _belonging(store, "volumes"):
         volume_id, _, rest = name.rpartition("/")[2].partition(".")
-        if re.fullmatch(_BELONGING["volumes"], name.rpartition("/")[2]):
-            written = rest.startswith("attributes")
-            read = volume_records.read_written if written else catalog.read_volume
-            yield name, partial(read, store, volume_id)
+        written = rest.startswith("attributes")
+        read = volume_records.read_written if written else catalog.read_volume
+        yield name, partial(read, store, volume_id)
+    for name, _ in _belonging(store, "pending"):
+        yield name, partial(pending.seen, store, layout.core_id(name) or "")
 
 
-def _event_objects(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
-    with suppress(*UNREADABLE):  # a folder that cannot be read is a fault already
-        for name, _ in sorted(store.storage.names("events")):
-            if re.fullmatch(_BELONGING["events"], name.rpartition("/")[2]):
-                yield name, partial(_read_events, store, name)
+def _belonging(store: Store, folder: str) -> list[tuple[str, int]]:
+    """Names and sizes of the files of ours in a folder, in order."""
+    return [
+        (name, size)
+        for name, size in _listed(store, folder)
+        if re.fullmatch(_BELONGING[folder], name.rpartition("/")[2])
+    ]
+
+
+def _listed(store: Store, folder: str) -> list[tuple[str, int]]:
+    """All files in a folder, in order; none if it cannot be read, which is a fault already."""
+    try:
+        return sorted(store.storage.names(folder))
+    except UNREADABLE:
+        return []
 
 
 def _read_events(store: Store, name: str) -> None:
@@ -111,8 +137,9 @@ def _read_events(store: Store, name: str) -> None:
         events.read_object(store, name)
 
 
-def _exists(store: Store, place: str) -> bool:
-    return any(name.rpartition("/")[2] == place for name, _ in store.storage.names(""))
+def _read_if_there(store: Store, place: str, kind: type) -> None:
+    with suppress(ObjectMissingError):
+        _read(store, place, kind)
 
 
 def _read(store: Store, place: str, kind: type) -> object:

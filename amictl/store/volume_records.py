@@ -1,26 +1,30 @@
 """What a region knows of volumes: what was written where, and the sources of snapshots.
 
 A volume that amictl wrote has attributes; one that a snapshot was taken from has a record with
-its newest snapshot. Many have both.
+the snapshot that the next one is compared with. Many have both. A volume that amictl did not
+write gets attributes with its first tag: these have the state `source`, and tags alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from amictl.errors import (
     CorruptStoreError,
     ObjectMissingError,
+    SnapshotNotFoundError,
     StorageError,
     UnsupportedError,
+    UsageError,
     VolumeNotFoundError,
 )
 from amictl.formats import records as record_format
 from amictl.model import facts
 from amictl.model.ids import is_id
-from amictl.model.records import Attributes, VolumeRecord
+from amictl.model.records import Attributes, SnapshotCore, Tag, VolumeRecord
 from amictl.model.surroundings import Surroundings
-from amictl.model.volumes import AVAILABLE, Volume
+from amictl.model.volumes import AVAILABLE, SOURCE, Volume
 from amictl.store import catalog, layout
 from amictl.store.store import Store
 
@@ -38,16 +42,76 @@ def read(store: Store, volume_id: str) -> Volume:
     source = catalog.read_volume(store, volume_id)
     written = read_written(store, volume_id)
     if written is not None:
-        return replace(written, newest_snapshot_id=source.snapshot_id if source else None)
+        return replace(written, next_parent=source.snapshot_id if source else None)
     if source is not None:
-        return Volume(volume_id, source.path, source.snapshot_id)
-    raise VolumeNotFoundError(
+        return Volume(volume_id, source.path, source.snapshot_id, tags=_tags(store, volume_id))
+    raise not_found(volume_id)
+
+
+def not_found(volume_id: str) -> VolumeNotFoundError:
+    """The error for a volume that the region does not know."""
+    return VolumeNotFoundError(
         f"The volume '{volume_id}' does not exist.", hint="amictl describe-volumes lists all"
     )
 
 
+def require_known(store: Store, volume_id: str) -> None:
+    """Raises VolumeNotFoundError unless the volume, or a snapshot of it, is known."""
+    places = (layout.volume(volume_id), layout.attributes(volume_id))
+    if any(_is_there(store, place) for place in places):
+        return
+    if not any(core.volume_id == volume_id for core in _snapshots(store)):
+        raise not_found(volume_id)
+
+
+def path_of(store: Store, volume_id: str) -> Path:
+    """Where the disk of a volume was when it was last read or written.
+
+    Raises VolumeNotFoundError; UsageError if only snapshots of the volume are known.
+    """
+    require_known(store, volume_id)
+    known = catalog.read_volume(store, volume_id) or read_written(store, volume_id)
+    if known is None:
+        raise UsageError(
+            f"the region does not know where the disk of {volume_id} is",
+            hint="name the file after the options",
+            code="MissingParameter",
+        )
+    return Path(known.path)
+
+
+def change_attributes(
+    store: Store, volume_id: str, change: Callable[[Attributes], Attributes]
+) -> None:
+    """As `catalog.change_attributes`; a source that has none gets some.
+
+    For who holds the catalogue. Raises VolumeNotFoundError, CorruptStoreError.
+    """
+    before = attributes(store, volume_id)
+    place = layout.attributes(volume_id)
+    if not _is_there(store, place):
+        after = change(before)
+        first = record_format.encode(after)
+        if after == before or store.storage.replace_if_unchanged(place, first, None):
+            return
+    catalog.change_attributes(store, volume_id, change)
+
+
+def attributes(store: Store, volume_id: str) -> Attributes:
+    """The attributes of a volume; without tags for a source that has none yet.
+
+    Raises VolumeNotFoundError, CorruptStoreError.
+    """
+    try:
+        return catalog.read_attributes(store, volume_id)
+    except ObjectMissingError:
+        if catalog.read_volume(store, volume_id) is None:
+            raise not_found(volume_id) from None
+        return Attributes(volume_id, 0, SOURCE, "", ())
+
+
 def read_written(store: Store, volume_id: str) -> Volume | None:
-    """What amictl wrote, without its newest snapshot; None if it wrote nothing.
+    """What amictl wrote, without the next parent; None if it wrote nothing.
 
     Raises CorruptStoreError.
     """
@@ -55,19 +119,26 @@ def read_written(store: Store, volume_id: str) -> Volume | None:
         written = catalog.read_attributes(store, volume_id)
     except ObjectMissingError:
         return None
-    path, size = written.fact(facts.PATH), written.fact(facts.SIZE_BYTES)
-    if path is None or written.fact(facts.CREATE_TIME) is None or not (size or "").isdecimal():
-        place = layout.attributes(volume_id)
+    if written.state == SOURCE:
+        return None
+    place = layout.attributes(volume_id)
+    path, size = written.fact(facts.PATH), facts.count(written, facts.SIZE_BYTES)
+    if path is None or written.fact(facts.CREATE_TIME) is None or size is None:
         raise CorruptStoreError(f"{place} does not say what was written, where and when")
+    catalog.require_path(path, place)
+    if store.volume_id(path) != volume_id:
+        # Such a file may be deleted: the path must be the one that the id was made of.
+        raise CorruptStoreError(f"{place} has the path {path!r}, which is another volume's")
     return Volume(
         volume_id=volume_id,
         path=path,
         create_time=written.fact(facts.CREATE_TIME),
-        size_bytes=int(size or ""),
+        size_bytes=size,
         snapshot_id=written.fact(facts.SNAPSHOT_ID),
         image_id=written.fact(facts.IMAGE_ID),
         device_name=written.fact(facts.DEVICE_NAME),
         inode=written.fact(facts.INODE),
+        birth_time=written.fact(facts.BIRTH_TIME),
         tags=written.tags,
     )
 
@@ -93,16 +164,35 @@ def forget(store: Store, volume_id: str) -> None:
 
     The next snapshot of its disk has no parent.
     """
-    store.storage.delete(layout.attributes(volume_id))
-    store.storage.delete(layout.volume(volume_id))
+    with catalog.exclusively(store):  # nobody gives it a tag meanwhile
+        store.storage.delete(layout.attributes(volume_id))
+        store.storage.delete(layout.volume(volume_id))
+
+
+def _is_there(store: Store, place: str) -> bool:
+    try:
+        store.storage.size(place)
+    except ObjectMissingError:
+        return False
+    return True
+
+
+def _snapshots(store: Store) -> Iterator[SnapshotCore]:
+    """All that can be read."""
+    for snapshot_id in catalog.snapshot_ids(store):
+        with suppress(CorruptStoreError, SnapshotNotFoundError):
+            yield catalog.read_snapshot(store, snapshot_id)
+
+
+def _tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
+    with suppress(ObjectMissingError):
+        return catalog.read_attributes(store, volume_id).tags
+    return ()
 
 
 def _record(store: Store, volume: Volume, *, again: bool) -> None:
-    if volume.newest_snapshot_id is not None:
-        # A hint for the next snapshot of the disk.
-        catalog.put_volume(
-            store, VolumeRecord(volume.volume_id, volume.path, volume.newest_snapshot_id)
-        )
+    if volume.next_parent is not None:
+        catalog.put_volume(store, VolumeRecord(volume.volume_id, volume.path, volume.next_parent))
     place = layout.attributes(volume.volume_id)
     while True:
         before: bytes | None = None
@@ -127,6 +217,7 @@ def _attributes_after(
             facts.IMAGE_ID: volume.image_id,
             facts.DEVICE_NAME: volume.device_name,
             facts.INODE: volume.inode,
+            facts.BIRTH_TIME: volume.birth_time,
         }
     )
     if before is not None:

@@ -10,11 +10,12 @@ from amictl.errors import (
     UnsupportedError,
     UsageError,
 )
-from amictl.model.volumes import AVAILABLE, CREATING, ERROR, IN_USE, DiskState
+from amictl.model.volumes import AVAILABLE, CREATING, ERROR, IN_USE, DiskState, WrittenFile
 from amictl.storage.disk import Disk, as_storage_error
 from amictl.volumes.claims import claim
 from amictl.volumes.sources import Source, opened_sources
 from amictl.volumes.targets import MARK_SUFFIX, require_finished
+from amictl.volumes.written_files import written_file
 
 
 def disk_state(path: Path, marks: Path) -> DiskState:
@@ -23,22 +24,22 @@ def disk_state(path: Path, marks: Path) -> DiskState:
     An unfinished restore is being created while it is in use, else it is an error, as is a disk
     that is not there. Where nobody can tell who uses it, it is available, with that as reason.
     """
-    unfinished = _unfinished(path, marks)
     try:
+        unfinished = _unfinished(path, marks)
         with opened_sources([path]) as (source,):
             return _state(source, unfinished)
     except (NotFoundError, UsageError, StorageError) as error:
         return DiskState(ERROR, error.message)
 
 
-def delete_disk(path: Path, inode: str | None, disk: Disk) -> None:
+def delete_disk(path: Path, written: WrittenFile, disk: Disk) -> None:
     """Remove a disk image file that nobody writes to; durable when it returns.
 
     Raises NotFoundError, SourceInUseError, UnsupportedError for a block device and where nobody
-    can tell who uses it, ConflictError if it is not the file that had this inode, StorageError.
+    can tell who uses it, ConflictError unless it is the file that was written, StorageError.
     """
     with opened_sources([path]) as (source,):
-        _require_deletable(source, inode)
+        _require_deletable(source, written)
         held = claim(source)
         try:
             mark = path.with_name(path.name + MARK_SUFFIX)
@@ -51,10 +52,10 @@ def delete_disk(path: Path, inode: str | None, disk: Disk) -> None:
             held.release()
 
 
-def require_deletable(path: Path, inode: str | None) -> None:
+def require_deletable(path: Path, written: WrittenFile) -> None:
     """Raises what `delete_disk` would raise, and does nothing."""
     with opened_sources([path]) as (source,):
-        _require_deletable(source, inode)
+        _require_deletable(source, written)
         claim(source).release()
 
 
@@ -78,13 +79,15 @@ def _unfinished(path: Path, marks: Path) -> str | None:
     return None
 
 
-def _require_deletable(source: Source, inode: str | None) -> None:
+def _require_deletable(source: Source, written: WrittenFile) -> None:
+    """An inode number is given again; it tells a file only together with the time of birth."""
     if source.is_block_device:
         raise UnsupportedError(
             f"{str(source.path)!r} is a block device, which has no file to delete",
             hint="forget the volume without --delete-file, and overwrite the device by other means",
         )
-    if source.path.is_symlink() or str(source.path.stat().st_ino) != inode:
+    known = None not in (written.inode, written.birth_time)
+    if source.path.is_symlink() or not known or written_file(source.path) != written:
         raise ConflictError(
             f"{str(source.path)!r} is not the file that was written there",
             hint="delete it yourself if it may go, or forget the volume without --delete-file",

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from amictl.errors import ConflictError, NotFoundError, StorageError
 from amictl.storage.disk import Disk, as_storage_error
-from amictl.volumes.targets import NewFile
+from amictl.volumes.targets import NewFile, hidden_beginning, hidden_beside
 
 SCRIPT_MODE = 0o700
 
@@ -31,7 +32,7 @@ class NewFolder:
         self._files: list[tuple[str, NewFile]] = []
         self._named: list[str] = []
         if self._is_new:
-            self._folder = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}")
+            self._folder = hidden_beside(path)
             try:
                 disk.make_directory(self._folder)
             except OSError as error:
@@ -123,6 +124,18 @@ def require_free_folder(path: Path) -> None:
         raise as_storage_error(error, "look into", path) from error
     if not os.access(place, os.W_OK | os.X_OK):
         raise StorageError(f"cannot write to {str(place)!r}: {os.strerror(errno.EACCES)}")
+
+
+def unfinished_folders(path: Path) -> list[Path]:
+    """Hidden folders in which this one was filled by who was killed, or is being filled now.
+
+    In order; none where nobody can tell.
+    """
+    hidden = re.compile(re.escape(hidden_beginning(path)) + "[0-9a-f]{8}")
+    try:
+        return sorted(one for one in path.parent.iterdir() if hidden.fullmatch(one.name))
+    except OSError:
+        return []
 
 
 def _require_folder(path: Path) -> None:

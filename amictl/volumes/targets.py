@@ -19,6 +19,7 @@ from amictl.storage.disk import Disk, as_storage_error, read_exactly
 from amictl.volumes.image_locks import lock_as_writer, written_by_a_machine
 
 _PAGE_SIZE = 4096
+_NAME_SIZE_MAX = 255
 MARK_SUFFIX = ".amictl-incomplete"
 _F_SETLEASE = 1024
 
@@ -30,7 +31,7 @@ class NewFile:
     """
 
     def __init__(self, path: Path, size_bytes: int, disk: Disk, *, replace: bool) -> None:
-        self._path = path.resolve() if replace else path
+        self._path = resolved(path) if replace else path
         self._disk = disk
         self._replace = replace
         require_free(path, overwrite=replace)
@@ -132,7 +133,7 @@ class NewFile:
             self._disk.sync_directory(mark.parent)
 
     def _beside(self) -> Path:
-        return self._path.with_name(f".{self._path.name[:200]}.{os.urandom(4).hex()}")
+        return hidden_beside(self._path)
 
     def _close(self) -> None:
         if self._direct >= 0:
@@ -243,9 +244,12 @@ class ExistingTarget:
 
 
 def require_finished(path: Path, marks: Path) -> None:
-    """Raises ConflictError if rewriting this file or device was begun and not ended."""
-    mark = _mark_path(path.resolve(), marks, is_device=is_device(path))
-    if mark.exists():
+    """Raises ConflictError if rewriting this file or device was begun and not ended.
+
+    And StorageError if nobody can tell.
+    """
+    mark = _mark_path(resolved(path), marks, is_device=is_device(path))
+    if _is_there(mark):
         raise ConflictError(
             f"{str(path)!r} is an unfinished restore: {str(mark)!r} says so",
             hint="finish it with create-volume --in-place, or remove that file if it is wrong",
@@ -255,9 +259,16 @@ def require_finished(path: Path, marks: Path) -> None:
 def require_free(path: Path, *, overwrite: bool) -> None:
     """Raises ConflictError if something is there that may not be overwritten.
 
-    And UsageError if what is there is neither a file nor a block device.
+    And UsageError if what is there is neither a file nor a block device, or the name is too long;
+    StorageError if there is no folder that it could be made in.
     """
+    if len(os.fsencode(path.name + MARK_SUFFIX)) > _NAME_SIZE_MAX:
+        raise UsageError(
+            f"the name {path.name!r} is too long",
+            hint=f"at most {_NAME_SIZE_MAX - len(MARK_SUFFIX)} bytes leave room for {MARK_SUFFIX}",
+        )
     if not os.path.lexists(path):
+        _require_folder(path)
         return
     if not overwrite:
         raise ConflictError(
@@ -268,15 +279,57 @@ def require_free(path: Path, *, overwrite: bool) -> None:
         raise _no_disk(path)
 
 
+def _require_folder(path: Path) -> None:
+    """Raises StorageError unless a file can be made there."""
+    try:
+        if not stat.S_ISDIR(path.parent.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise as_storage_error(error, "create", path) from error
+
+
 def _no_disk(path: Path) -> UsageError:
     return UsageError(f"{str(path)!r} is neither a file nor a block device")
 
 
 def path_text(path: Path) -> str:
-    """An absolute path without symbolic links, as text that JSON can hold."""
+    """An absolute path without symbolic links, as text that JSON can hold. Raises StorageError."""
     return (
-        str(path.resolve()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        str(resolved(path)).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     )
+
+
+def resolved(path: Path) -> Path:
+    """An absolute path without symbolic links. Raises StorageError."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # Python's word for links that lead to themselves
+        loop = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        raise as_storage_error(loop, "follow", path) from error
+    except OSError as error:
+        raise as_storage_error(error, "follow", path) from error
+
+
+def hidden_beside(path: Path) -> Path:
+    """A name of its own, at random, in the same folder; not too long."""
+    return path.with_name(hidden_beginning(path) + os.urandom(4).hex())
+
+
+def hidden_beginning(path: Path) -> str:
+    """What the names of `hidden_beside` have in common; 8 hexadecimal digits follow."""
+    return f".{os.fsdecode(os.fsencode(path.name)[:200])}."
+
+
+def _is_there(mark: Path) -> bool:
+    """Whether there is such a mark. Raises StorageError."""
+    try:
+        return mark.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False  # and never was
+        raise as_storage_error(error, "look for", mark) from error
 
 
 def is_device(path: Path) -> bool:
@@ -339,5 +392,5 @@ def _mark_path(path: Path, marks: Path, *, is_device: bool) -> Path:
     In the folder `marks` for a device, whose own folder does not outlive the machine's run.
     """
     if is_device:
-        return marks / (blake3(os.fsencode(path.resolve())).hexdigest()[:32] + MARK_SUFFIX)
+        return marks / (blake3(os.fsencode(resolved(path))).hexdigest()[:32] + MARK_SUFFIX)
     return path.with_name(path.name + MARK_SUFFIX)

@@ -171,3 +171,21 @@ def test_what_is_due_waits_to_be_collected(workshop: Workshop) -> None:
     counts = {name: shape["RecycleBin"][name] for name in ("ImageCount", "DueCount")}
     assert counts == {"ImageCount": 0, "DueCount": 1}
     assert shape["ImageCount"] == 0
+
+
+def test_a_snapshot_that_is_deleted_meanwhile_does_not_count(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = workshop.snapshot_id(workshop.file("disk", b"disk"))
+    gone = workshop.snapshot_id(workshop.file("other", b"other"))
+    listed = catalog.snapshot_ids
+
+    def deleted_after_listing(store: Store) -> list[str]:
+        found = listed(store)
+        catalog.remove(store, gone)
+        return found
+
+    monkeypatch.setattr(catalog, "snapshot_ids", deleted_after_listing)
+    with workshop.open() as store:
+        described = describe_store(store, workshop.surroundings.now())
+    assert [one["SnapshotId"] for one in described["Snapshots"]] == [kept]

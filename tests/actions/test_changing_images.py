@@ -19,7 +19,7 @@ from amictl.errors import (
 )
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
-from amictl.store import catalog, layout
+from amictl.store import catalog, image_names, layout
 from tests.oracle import require_ec2_shape
 from tests.workshop import Workshop
 
@@ -87,7 +87,7 @@ def test_a_disabled_image_keeps_its_name_and_its_snapshots(
         (mapping,) = catalog.read_image(store, image_id).mappings
         assert mapping.snapshot_id is not None
         assert catalog.users_of(store, mapping.snapshot_id) == [image_id]
-        assert catalog.name_holder(store, "web") == image_id
+        assert image_names.name_holder(store, "web") == image_id
 
 
 def events(workshop: Workshop) -> str:

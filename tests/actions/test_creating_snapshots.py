@@ -15,9 +15,10 @@ from amictl.errors import (
     SourceInUseError,
     StorageError,
     UsageError,
+    VolumeNotFoundError,
 )
 from amictl.model.surroundings import Surroundings
-from amictl.store import catalog
+from amictl.store import catalog, volume_records
 from tests.actions.test_deleting_snapshots import disks, register
 from tests.actions.test_snapshots import found, outcomes
 from tests.oracle import require_ec2_shape
@@ -51,6 +52,11 @@ def test_several_disks_become_snapshots_of_one_start_time(workshop: Workshop) ->
     assert len({shape["StartTime"] for shape in shapes}) == 1
     assert [shape["Description"] for shape in shapes] == ["all"] * 3
     assert [shape["Tags"] for shape in shapes] == [[{"Key": "a", "Value": "b"}]] * 3
+
+
+def test_the_answer_has_the_completion_time_that_is_stored(workshop: Workshop) -> None:
+    shape = workshop.snapshot(workshop.file("disk", b"content"))
+    assert shape["CompletionTime"] == workshop.core(shape["SnapshotId"]).completion_time
 
 
 def test_they_share_one_moment(workshop: Workshop) -> None:
@@ -146,6 +152,54 @@ def test_tags_are_copied_from_volumes_that_amictl_wrote(
     shapes = take(workshop, target, foreign, tags={"both": "given"}, copy_tags=True)
     tags = [{tag["Key"]: tag["Value"] for tag in shape["Tags"]} for shape in shapes]
     assert tags == [{"kept": "volume", "both": "given"}, {"both": "given"}]
+
+
+def test_tags_are_copied_from_disks_that_amictl_did_not_write(workshop: Workshop) -> None:
+    path = workshop.file("disk", b"content")
+    (first,) = take(workshop, path)
+    with workshop.open() as store:
+        create_tags(store, [first["VolumeId"]], [("stage", "prod")])
+    (second,) = take(workshop, path, copy_tags=True)
+    assert second["Tags"] == [{"Key": "stage", "Value": "prod"}]
+
+
+def test_a_volume_that_nobody_knows_is_told(workshop: Workshop) -> None:
+    path = workshop.file("disk", b"content")
+    with pytest.raises(VolumeNotFoundError, match="'vol-0123456789abcdef0' does not exist") as told:
+        workshop.snapshot(path, volume_id="vol-0123456789abcdef0")
+    assert (told.value.code, told.value.exit_code) == ("InvalidVolume.NotFound", 10)
+    assert found(workshop) == []
+
+
+def test_a_volume_of_which_only_snapshots_are_known_is_known(workshop: Workshop) -> None:
+    path = workshop.file("disk", b"content")
+    volume_id = workshop.snapshot(path)["VolumeId"]
+    with workshop.open() as store:
+        volume_records.forget(store, volume_id)
+    with pytest.raises(UsageError, match="does not know where the disk of vol-"):
+        workshop.snapshot(None, volume_id=volume_id)
+    assert workshop.snapshot(path, volume_id=volume_id)["VolumeId"] == volume_id
+
+
+def test_without_a_file_the_disk_of_the_volume_is_taken_where_it_was_last(
+    workshop: Workshop,
+) -> None:
+    first = workshop.snapshot(workshop.file("disk", b"content"))
+    workshop.snapshot(workshop.file("moved", b"moved"), volume_id=first["VolumeId"])
+    last = workshop.snapshot(None, volume_id=first["VolumeId"])
+    assert workshop.restored(last["SnapshotId"]) == b"moved"
+
+
+def test_without_a_file_what_amictl_wrote_is_taken(workshop: Workshop, snapshot_id: str) -> None:
+    volume = workshop.volume(snapshot_id, workshop.folder / "written")
+    again = workshop.snapshot(None, volume_id=volume["VolumeId"])
+    assert again["VolumeId"] == volume["VolumeId"]
+    assert again["Amictl"]["SizeBytes"] == 7
+
+
+def test_a_snapshot_needs_a_file_or_a_volume(workshop: Workshop) -> None:
+    with pytest.raises(UsageError, match="give a file or --volume-id"):
+        workshop.snapshot(None)
 
 
 def test_copied_and_given_tags_are_fifty_together(workshop: Workshop, snapshot_id: str) -> None:

@@ -19,14 +19,17 @@ from amictl.errors import (
     ImageNotFoundError,
     MalformedIdError,
 )
+from amictl.model import facts
 from amictl.model.locks import GOVERNANCE, Lock, with_lock
-from amictl.model.records import PendingImage, RetentionRule
+from amictl.model.records import ImageCore, PendingImage, RetentionRule
 from amictl.store import catalog, layout, recycling
 from amictl.store.pending import PendingFile
+from amictl.store.store import Store
 from tests.oracle import require_ec2_shape
 from tests.workshop import Workshop
 
 UNKNOWN = "ami-" + "0" * 17
+GARBAGE: dict[str, str | None] = {facts.PROTECTED_UNTIL: "soon"}
 
 
 @pytest.fixture
@@ -271,3 +274,29 @@ def test_what_a_killed_writer_left_of_a_finished_image_goes_with_it(
         PendingFile(store, image_id, PendingImage(core, "", ())).release()
     assert deregister(workshop, image_id) == {"Return": True}
     assert images(workshop) == []
+
+
+def test_a_protection_that_cannot_be_read_still_protects(workshop: Workshop, image_id: str) -> None:
+    with workshop.open() as store:
+        catalog.change_attributes(store, image_id, lambda old: old.with_facts(GARBAGE))
+    with pytest.raises(CorruptStoreError, match="deregistration-protection-until of ami-"):
+        deregister(workshop, image_id)
+    with workshop.open() as store:
+        assert catalog.exists(store, image_id)
+
+
+def test_images_are_read_once_for_all_snapshots(
+    workshop: Workshop, image_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = workshop.image("other", workshop.file("other", b"other"))
+    read: list[str] = []
+    original = catalog.read_image_core
+
+    def counted(store: Store, image_id: str) -> ImageCore:
+        read.append(image_id)
+        return original(store, image_id)
+
+    monkeypatch.setattr(catalog, "read_image_core", counted)
+    result = deregister(workshop, image_id, delete_snapshots=True)
+    assert list(codes(result).values()) == ["success", "success"]
+    assert read.count(other) == 1

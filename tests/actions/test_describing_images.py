@@ -1,5 +1,6 @@
 """DescribeImages: owners, filters, and what is hidden."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,12 @@ from amictl.actions.changing_images import (
     enable_image_deregistration_protection,
 )
 from amictl.actions.creating import CreateImageRequest, create_image
+from amictl.actions.describing import describe_snapshots
 from amictl.actions.describing_images import ImageSelection, describe_images
 from amictl.actions.registering import RegisterImageRequest, register_image
+from amictl.actions.tagging import describe_tags
 from amictl.errors import (
+    UNREADABLE,
     CorruptStoreError,
     DryRunError,
     ImageNotFoundError,
@@ -277,7 +281,8 @@ def test_what_changed_about_an_image_is_shown(workshop: Workshop, web: str) -> N
 def test_what_was_never_said_of_an_image_is_left_out(workshop: Workshop, web: str) -> None:
     with workshop.open() as store:
         (image,) = describe_images(store, (web,))["Images"]
-    absent = {"DeprecationTime", "DeregistrationProtection", "LastLaunchedTime", "BootMode"}
+    assert image["DeregistrationProtection"] == "disabled"
+    absent = {"DeprecationTime", "LastLaunchedTime", "BootMode"}
     assert absent.isdisjoint(image)
 
 
@@ -289,6 +294,41 @@ def test_a_damaged_image_does_not_hide_the_others(workshop: Workshop, web: str, 
         assert [image["State"] for image in images] == ["invalid", "available"]
         with pytest.raises(CorruptStoreError):
             describe_images(store, (web,))
+
+
+def of_a_newer_version(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
+
+
+def symbolic_link(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("unreadable", [of_a_newer_version, symbolic_link, folder])
+@pytest.mark.parametrize("place", [layout.core, layout.attributes])
+def test_what_cannot_be_read_does_not_hide_the_others(
+    workshop: Workshop, web: str, place: Any, unreadable: Callable[[Path], None]
+) -> None:
+    with workshop.open() as store:
+        (mapping,) = catalog.read_image(store, web).mappings
+        assert mapping.snapshot_id is not None
+        unreadable(workshop.root / place(web))
+        unreadable(workshop.root / place(mapping.snapshot_id))
+        images = describe_images(store)["Images"]
+        assert [image["State"] for image in images] == ["invalid", "available"]
+        with pytest.raises(UNREADABLE):
+            describe_images(store, (web,))
+        snapshots = describe_snapshots(store)["Snapshots"]
+        assert [one["State"] for one in snapshots] == ["error", "completed", "completed"]
+        with pytest.raises(UNREADABLE):
+            describe_snapshots(store, (mapping.snapshot_id,))
+        assert "test" in [tag["Value"] for tag in describe_tags(store)["Tags"]]
 
 
 def test_an_image_without_attributes_is_damaged(workshop: Workshop, web: str) -> None:

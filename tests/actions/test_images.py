@@ -18,7 +18,7 @@ from amictl.errors import (
     SnapshotNotFoundError,
     UsageError,
 )
-from amictl.store import catalog, layout, pending
+from amictl.store import image_names, layout, pending
 from amictl.store.store import Store
 from tests.workshop import MIB, Workshop
 
@@ -225,7 +225,7 @@ def test_a_name_that_is_taken_is_refused(workshop: Workshop) -> None:
 
 def test_a_name_whose_image_failed_is_free(workshop: Workshop) -> None:
     with workshop.open() as store:
-        assert catalog.reserve_name(store, "image", "ami-" + "1" * 17) is None
+        assert image_names.reserve_name(store, "image", "ami-" + "1" * 17) is None
     assert workshop.image("image", workshop.file("a", b"a"))
 
 
@@ -242,7 +242,7 @@ def test_a_name_stays_taken_when_its_image_is_finished_while_it_is_asked_for(
 
     monkeypatch.setattr(pending, "is_alive", finished_meanwhile)
     with workshop.open() as store:
-        assert catalog.reserve_name(store, "image", "ami-" + "1" * 17) == image_id
+        assert image_names.reserve_name(store, "image", "ami-" + "1" * 17) == image_id
 
 
 def test_a_record_of_another_name_does_not_give_it_away(workshop: Workshop) -> None:
@@ -276,6 +276,7 @@ def test_an_image_has_the_shape_of_ec2(workshop: Workshop) -> None:
         "Name": "web",
         "Description": "the web server",
         "State": "available",
+        "DeregistrationProtection": "disabled",
         "OwnerId": owner,
         "Public": False,
         "Architecture": "arm64",

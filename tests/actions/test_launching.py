@@ -12,7 +12,7 @@ import pytest
 
 from amictl.actions.describing_images import describe_images
 from amictl.actions.launching import LaunchRequest, launch_image
-from amictl.actions.volumes import describe_volumes
+from amictl.actions.volumes import delete_volume, describe_volumes
 from amictl.errors import (
     BlockDeviceMappingError,
     ConflictError,
@@ -520,3 +520,30 @@ def test_arm_machines_have_a_qemu_and_a_firmware_of_their_own(workshop: Workshop
     words = started(workshop, "qemu-system-aarch64", **given)
     assert after(words, "-machine") == ["virt,accel=kvm:tcg"]
     assert f"if=pflash,unit=0,format=raw,readonly=on,file={firmware}" in after(words, "-drive")
+
+
+def test_what_a_launch_that_was_killed_left_is_named(workshop: Workshop, image_id: str) -> None:
+    left = workshop.folder / ".machine.0123abcd"
+    for folder in (left, workshop.folder / ".machine.back", workshop.folder / ".other.0123abcd"):
+        folder.mkdir()
+    notes: list[str] = []
+
+    class Notes(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    surroundings = replace(workshop.surroundings, progress=Notes())
+    with workshop.open() as store:
+        launch_image(store, LaunchRequest(image_id, workshop.folder / "machine"), surroundings)
+    (note,) = notes
+    assert note.startswith(f"{str(left)!r} is left of a launch that was broken off")
+    assert left.is_dir()
+
+
+def test_the_disks_of_a_launch_are_deleted_when_asked_for(
+    workshop: Workshop, image_id: str
+) -> None:
+    with workshop.open() as store:
+        for volume in launch(workshop, image_id)["Volumes"]:
+            delete_volume(store, volume["VolumeId"], workshop.surroundings, delete_file=True)
+    assert names(workshop.folder / "machine") == ["launch.json", "launch.sh"]

@@ -1,6 +1,7 @@
 """What is deleted goes to the recycle bin where a rule says so, and comes back as it was."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from amictl.model.records import Attributes
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.progress import Silent
-from amictl.store import catalog, layout, recycling
+from amictl.store import catalog, image_names, layout, recycling
 from tests.oracle import require_ec2_shape
 from tests.workshop import Workshop, ignore
 
@@ -193,7 +194,7 @@ def test_everything_comes_back_under_the_same_ids(recycle_bin: Bin) -> None:
     content = recycle_bin.workshop.noise(50_000)
     assert recycle_bin.workshop.restored(snapshot_id) == content
     with recycle_bin.workshop.open() as store:
-        assert catalog.name_holder(store, "web") == image_id
+        assert image_names.name_holder(store, "web") == image_id
         assert catalog.users_of(store, snapshot_id) == [image_id]
 
 
@@ -265,7 +266,7 @@ def test_a_name_that_was_given_away_stays_given_away(recycle_bin: Bin) -> None:
             recycle_bin.restore(image_id, dry_run=dry_run)
     assert recycle_bin.attributes(image_id) == before
     with recycle_bin.workshop.open() as store:
-        assert catalog.name_holder(store, "web") == other
+        assert image_names.name_holder(store, "web") == other
     recycle_bin.deregister(other)
     recycle_bin.restore(image_id)
     assert recycle_bin.exists(image_id)
@@ -325,7 +326,7 @@ def test_nobody_takes_the_name_of_an_image_that_is_being_restored(
 
     def take() -> None:
         with recycle_bin.workshop.open() as store:
-            taken.append(catalog.reserve_name(store, "web", "ami-" + "1" * 17))
+            taken.append(image_names.reserve_name(store, "web", "ami-" + "1" * 17))
 
     thread = threading.Thread(target=take)
     put_back = recycling.put_back
@@ -460,13 +461,24 @@ def test_a_dry_run_restores_nothing(recycle_bin: Bin) -> None:
             actions.list_snapshots_in_recycle_bin(store, (), surroundings, dry_run=True)
 
 
-def test_damage_in_the_bin_does_not_hide_the_rest(recycle_bin: Bin) -> None:
+def torn(path: Path) -> None:
+    path.write_bytes(b"torn")
+
+
+def of_a_newer_version(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
+
+
+@pytest.mark.parametrize("unreadable", [torn, of_a_newer_version])
+def test_damage_in_the_bin_does_not_hide_the_rest(
+    recycle_bin: Bin, unreadable: Callable[[Path], None]
+) -> None:
     ids = [recycle_bin.image(name)[0] for name in ("one", "two", "three")]
     recycle_bin.rules()
     for image_id in ids:
         recycle_bin.deregister(image_id)
-    (recycle_bin.workshop.root / layout.attributes(ids[0])).write_bytes(b"torn")
-    (recycle_bin.workshop.root / layout.core(ids[1])).write_bytes(b"torn")
+    unreadable(recycle_bin.workshop.root / layout.attributes(ids[0]))
+    unreadable(recycle_bin.workshop.root / layout.core(ids[1]))
     assert [one.get("Name") for one in recycle_bin.images()] == [None, "three"]
 
 
@@ -523,3 +535,23 @@ def test_what_has_damaged_tags_is_only_deleted_where_no_rule_could_be_for_it(
         assert recycling.discard(store, snapshot_id, now) is None
         assert not catalog.exists(store, snapshot_id)
         assert catalog.exists(store, image_id)
+
+
+GARBAGE = {
+    "state": {facts.STATE_BEFORE_BIN: catalog.IN_BIN},
+    "state-of-others": {facts.STATE_BEFORE_BIN: "completed"},
+    "exit-time": {facts.BIN_EXIT_TIME: "zzz"},
+    "enter-time": {facts.BIN_ENTER_TIME: "2026-11-22T12:00:00"},
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_a_stay_that_cannot_be_is_damage(recycle_bin: Bin, garbage: dict[str, str | None]) -> None:
+    image_id, _ = recycle_bin.image()
+    recycle_bin.rules()
+    recycle_bin.deregister(image_id)
+    with recycle_bin.workshop.open() as store:
+        catalog.change_attributes(store, image_id, lambda old: old.with_facts(garbage))
+    with pytest.raises(CorruptStoreError, match=image_id):
+        recycle_bin.restore(image_id)
+    assert recycle_bin.images() == []

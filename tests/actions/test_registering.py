@@ -21,7 +21,7 @@ from amictl.errors import (
     UnsupportedError,
     UsageError,
 )
-from amictl.store import catalog, layout, pending
+from amictl.store import catalog, image_names, layout, pending
 from tests.oracle import require_ec2_shape
 from tests.workshop import MIB, Workshop, flip
 
@@ -151,6 +151,13 @@ def test_a_root_device_that_cannot_be_told_is_asked_for(
     with pytest.raises(UsageError) as raised:
         register(workshop, *devices)
     assert raised.value.code == "MissingParameter"
+    assert raised.value.hint == "give --root-device-name /dev/sdf or /dev/sdg"
+
+
+def test_without_a_snapshot_there_is_no_root_device(workshop: Workshop) -> None:
+    with pytest.raises(UsageError) as raised:
+        register(workshop, {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}})
+    assert raised.value.hint == "map a snapshot: DeviceName=/dev/sda1,Ebs={SnapshotId=snap-...}"
 
 
 @pytest.mark.parametrize("device", ["/dev/sdf", "/dev/sdg"])
@@ -158,8 +165,9 @@ def test_a_root_device_without_a_snapshot_is_refused(
     workshop: Workshop, snapshot_id: str, device: str
 ) -> None:
     empty = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}
-    with pytest.raises(BlockDeviceMappingError, match=device):
+    with pytest.raises(BlockDeviceMappingError, match=device) as raised:
         register(workshop, root(snapshot_id), empty, root_device_name=device)
+    assert str(raised.value.hint).endswith("or give --root-device-name /dev/sda1")
 
 
 @pytest.mark.parametrize("kind", ["sc1", "st1"])
@@ -204,11 +212,17 @@ def test_of_a_damaged_disk_nothing_is_found_out(workshop: Workshop) -> None:
     assert (whole["Architecture"], damaged["Architecture"]) == ("arm64", "x86_64")
 
 
+def test_false_may_be_said_of_encryption(workshop: Workshop, snapshot_id: str) -> None:
+    (mapping,) = described(workshop, register(workshop, root(snapshot_id, Encrypted=False)))[
+        "BlockDeviceMappings"
+    ]
+    assert mapping["Ebs"]["Encrypted"] is False
+
+
 # --- what is refused ---------------------------------------------------------------------------
 
 WRONG_EBS: dict[str, dict[str, Any]] = {
     "encrypted": {"Encrypted": True},
-    "not-encrypted": {"Encrypted": False},
     "too-large": {"VolumeSize": 65_537},
     "type": {"VolumeType": "tape"},
 }
@@ -314,18 +328,18 @@ def test_of_several_that_register_one_name_at_once_exactly_one_does(
 def test_an_image_whose_snapshot_goes_meanwhile_is_not_registered(
     workshop: Workshop, snapshot_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reserve = catalog.reserve_name
+    reserve = image_names.reserve_name
 
     def remove_first(store: Any, name: str, image_id: str) -> str | None:
         catalog.remove(store, snapshot_id)
         return reserve(store, name, image_id)
 
-    monkeypatch.setattr(catalog, "reserve_name", remove_first)
+    monkeypatch.setattr(image_names, "reserve_name", remove_first)
     with pytest.raises(SnapshotNotFoundError):
         register(workshop, root(snapshot_id))
     with workshop.open() as store:
         assert describe_images(store) == {"Images": []}
-        assert catalog.name_holder(store, "image") is None
+        assert image_names.name_holder(store, "image") is None
 
 
 def test_a_dry_run_checks_and_makes_nothing(workshop: Workshop, snapshot_id: str) -> None:

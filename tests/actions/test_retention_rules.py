@@ -122,6 +122,13 @@ def test_a_rule_is_changed(workshop: Workshop) -> None:
     assert "Description" not in shape
 
 
+@pytest.mark.parametrize("words", [{}, {"resource_type": "EC2_IMAGE"}])
+def test_an_update_changes_something(workshop: Workshop, words: dict[str, str]) -> None:
+    identifier = created(workshop)["Identifier"]
+    with pytest.raises(UsageError, match="nothing is to be different"):
+        updated(workshop, identifier, **words)
+
+
 def test_an_update_leaves_the_rest_as_it_is(workshop: Workshop) -> None:
     before = created(workshop, exclude_resource_tags=(TEST,), description="kept")
     after = updated(workshop, before["Identifier"], retention_period=period(8))
@@ -238,7 +245,7 @@ def test_a_dry_run_checks_and_changes_nothing(workshop: Workshop) -> None:
     with workshop.open() as store, pytest.raises(DryRunError):
         delete_rule(store, identifier, workshop.surroundings, dry_run=True)
     with pytest.raises(NotFoundError):
-        updated(workshop, UNKNOWN, dry_run=True)
+        updated(workshop, UNKNOWN, description="x", dry_run=True)
     with workshop.open() as store, pytest.raises(NotFoundError):
         delete_rule(store, UNKNOWN, workshop.surroundings, dry_run=True)
     assert (workshop.root / layout.RULES).read_bytes() == before

@@ -197,10 +197,10 @@ def test_a_parent_that_is_no_id_is_refused(workshop: Workshop) -> None:
 
 
 def test_a_volume_id_that_is_given_finds_the_parent(workshop: Workshop) -> None:
-    volume_id = "vol-0123456789abcdef0"
-    first = workshop.snapshot_id(workshop.file("a", workshop.noise(MIB)), volume_id=volume_id)
+    first = workshop.snapshot(workshop.file("a", workshop.noise(MIB)))
     moved = workshop.file("b", workshop.noise(MIB) + b"more")
-    assert workshop.core(workshop.snapshot_id(moved, volume_id=volume_id)).parent == first
+    second = workshop.core(workshop.snapshot_id(moved, volume_id=first["VolumeId"]))
+    assert (second.volume_id, second.parent) == (first["VolumeId"], first["SnapshotId"])
 
 
 @pytest.mark.parametrize("before", [1, SEGMENT, 3 * SEGMENT + 5, 128 * SEGMENT])

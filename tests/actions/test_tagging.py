@@ -219,11 +219,16 @@ def test_what_failed_cannot_be_tagged(workshop: Workshop) -> None:
         tag(workshop, ids, ("a", "b"))
 
 
-def test_a_volume_that_amictl_did_not_write_has_no_tags(
+def test_a_volume_that_amictl_did_not_write_can_be_tagged(
     workshop: Workshop, snapshot_id: str
 ) -> None:
-    with pytest.raises(ConflictError, match="not written by amictl"):
-        tag(workshop, [workshop.core(snapshot_id).volume_id], ("a", "b"))
+    volume_id = workshop.core(snapshot_id).volume_id
+    tag(workshop, [snapshot_id, volume_id], ("a", "b"))
+    tag(workshop, [volume_id], ("c", "d"))
+    with workshop.open() as store:
+        found = [one for one in describe_tags(store)["Tags"] if one["ResourceId"] == volume_id]
+    assert [(one["Key"], one["Value"]) for one in found] == [("a", "b"), ("c", "d")]
+    assert {one["ResourceType"] for one in found} == {"volume"}
 
 
 # --- find --------------------------------------------------------------------------------------

@@ -6,8 +6,13 @@ import shutil
 import pytest
 
 from amictl.actions.rebuilding import rebuild_index
-from amictl.errors import ConflictError, DryRunError, SourceInUseError
-from amictl.store import layout
+from amictl.errors import (
+    ConflictError,
+    DryRunError,
+    ImageNameDuplicateError,
+    SourceInUseError,
+)
+from amictl.store import image_names, layout
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.workshop import SEGMENT, Workshop, same
 
@@ -86,3 +91,16 @@ def test_a_lost_record_names_the_image_and_device_it_hurts(workshop: Workshop) -
     (damage,) = workshop.check()["Damaged"]
     assert damage["SnapshotId"] == layout.core_id(core.name)
     assert [user["DeviceName"] for user in damage["Images"]] == ["/dev/sda1"]
+
+
+def test_a_race_for_a_name_that_is_lost_leaves_nothing(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody took the name after it was asked for."""
+    disk = workshop.file("disk", workshop.noise(SEGMENT))
+    first = workshop.image("web", disk)
+    before = sorted(path.name for path in workshop.root.rglob("*"))
+    monkeypatch.setattr(image_names, "name_holder", lambda *_: None)
+    with pytest.raises(ImageNameDuplicateError, match=first):
+        workshop.image("web", disk)
+    assert sorted(path.name for path in workshop.root.rglob("*")) == before

@@ -1,10 +1,12 @@
 """Volumes: what a region remembers of disks, their state at a moment, and forgetting them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from amictl.actions.tagging import create_tags, delete_tags
 from amictl.actions.volumes import delete_volume, describe_volumes
 from amictl.errors import (
     ConflictError,
@@ -12,11 +14,13 @@ from amictl.errors import (
     DryRunError,
     MalformedIdError,
     NotFoundError,
+    UnsupportedError,
     UsageError,
     VolumeInUseError,
     VolumeNotFoundError,
 )
 from amictl.model import facts
+from amictl.model.records import VolumeRecord
 from amictl.store import catalog, layout
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.oracle import require_ec2_shape
@@ -73,7 +77,7 @@ def test_the_source_of_a_snapshot_is_a_volume_too(workshop: Workshop) -> None:
         "Path": str(workshop.folder / "disk"),
         "SizeBytes": 7,
         "WrittenByAmictl": False,
-        "NewestSnapshotId": shape["SnapshotId"],
+        "NextParent": shape["SnapshotId"],
     }
     assert "SnapshotId" not in volume
 
@@ -167,8 +171,16 @@ def test_filters_find_the_volumes_of_a_snapshot(
 
 
 def test_an_unknown_filter_is_refused(workshop: Workshop, written: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="multi-attach-enabled"):
-        described(workshop, **{"multi-attach-enabled": "true"})
+    with pytest.raises(UsageError, match="nonsense"):
+        described(workshop, nonsense="true")
+
+
+@pytest.mark.parametrize(
+    "name", ["multi-attach-enabled", "volume-type", "operator.managed", "attachment.instance-id"]
+)
+def test_a_filter_without_meaning_is_refused(workshop: Workshop, name: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"'{name}' has no meaning here: "):
+        described(workshop, **{name: "true"})
 
 
 def test_an_unknown_volume_is_told(workshop: Workshop) -> None:
@@ -223,6 +235,67 @@ def test_a_region_that_cannot_be_written_to_does_not_stop_a_restore(
     folder.write_text("in the way")
     workshop.volume(written["SnapshotId"], workshop.folder / "second")
     assert (workshop.folder / "second").read_bytes() == b"content" * 1000
+
+
+def test_the_next_parent_is_what_was_last_read_or_written(
+    workshop: Workshop, written: dict[str, Any]
+) -> None:
+    target = workshop.folder / "target"
+    with target.open("r+b") as file:
+        file.write(b"changed")
+    newer = workshop.snapshot_id(target)
+    after_snapshot = described(workshop, written["VolumeId"])[0]["Amictl"]["NextParent"]
+    workshop.volume(written["SnapshotId"], target, in_place=True)
+    after_rollback = described(workshop, written["VolumeId"])[0]["Amictl"]["NextParent"]
+    assert (after_snapshot, after_rollback) == (newer, written["SnapshotId"])
+    assert workshop.core(workshop.snapshot_id(target)).parent == after_rollback
+
+
+# --- tags of sources ---------------------------------------------------------------------------
+
+
+def tag(workshop: Workshop, volume_id: str, **tags: str) -> None:
+    with workshop.open() as store:
+        create_tags(store, [volume_id], list(tags.items()))
+
+
+def test_the_source_of_a_snapshot_can_be_tagged(workshop: Workshop) -> None:
+    shape = workshop.snapshot(workshop.file("disk", b"content"))
+    (before,) = described(workshop)
+    tag(workshop, shape["VolumeId"], stage="prod")
+    (volume,) = described(workshop)
+    assert volume == before | {"Tags": [{"Key": "stage", "Value": "prod"}]}
+    assert workshop.check()["Faults"] == []
+    with workshop.open() as store:
+        delete_tags(store, [shape["VolumeId"]])
+    assert described(workshop) == [before]
+
+
+def test_tags_that_a_source_has_not_are_taken_from_it_in_vain(workshop: Workshop) -> None:
+    shape = workshop.snapshot(workshop.file("disk", b"content"))
+    with workshop.open() as store:
+        delete_tags(store, [shape["VolumeId"]])
+    assert not (workshop.root / layout.attributes(shape["VolumeId"])).exists()
+
+
+def test_a_source_that_has_tags_is_still_not_what_amictl_wrote(workshop: Workshop) -> None:
+    shape = workshop.snapshot(workshop.file("disk", b"precious"))
+    tag(workshop, shape["VolumeId"], stage="prod")
+    with pytest.raises(ConflictError, match="did not write"):
+        delete(workshop, shape["VolumeId"], delete_file=True)
+    assert (workshop.folder / "disk").exists()
+    delete(workshop, shape["VolumeId"])
+    assert described(workshop) == []
+
+
+def test_a_source_keeps_its_tags_when_it_is_rolled_back(workshop: Workshop) -> None:
+    disk = workshop.file("disk", b"content")
+    shape = workshop.snapshot(disk)
+    tag(workshop, shape["VolumeId"], stage="prod")
+    workshop.volume(shape["SnapshotId"], disk, in_place=True)
+    (volume,) = described(workshop)
+    assert volume["Amictl"]["WrittenByAmictl"]
+    assert volume["Tags"] == [{"Key": "stage", "Value": "prod"}]
 
 
 # --- deleting ----------------------------------------------------------------------------------
@@ -289,6 +362,70 @@ def test_another_file_in_its_place_is_not_deleted(
     with pytest.raises(ConflictError, match="not the file that was written there"):
         delete(workshop, written["VolumeId"], delete_file=True)
     assert target.exists()
+
+
+def test_another_file_with_the_inode_number_of_ours_is_not_deleted(
+    workshop: Workshop, written: dict[str, Any]
+) -> None:
+    """The kernel gives the number of a file that is gone to the next one."""
+    target = workshop.folder / "target"
+    put_another_file(target)
+    inode = {facts.INODE: str(target.stat().st_ino)}
+    size = {facts.SIZE_BYTES: str(target.stat().st_size)}
+    change_facts(workshop, written["VolumeId"], inode | size)
+    with pytest.raises(ConflictError, match="not the file that was written there"):
+        delete(workshop, written["VolumeId"], delete_file=True)
+    assert target.read_bytes() == b"precious"
+
+
+def change_facts(workshop: Workshop, volume_id: str, changed: Mapping[str, str | None]) -> None:
+    with workshop.open() as store:
+        catalog.change_attributes(store, volume_id, lambda before: before.with_facts(changed))
+
+
+@pytest.mark.parametrize("path", ["{0}/precious", "target", "{0}/target\0"])
+def test_a_path_that_is_not_that_of_the_volume_is_damage(
+    workshop: Workshop, written: dict[str, Any], path: str
+) -> None:
+    precious = workshop.file("precious", b"precious")
+    path = path.format(workshop.folder)
+    change_facts(workshop, written["VolumeId"], {facts.PATH: path})
+    with pytest.raises(CorruptStoreError, match="has the path"):
+        delete(workshop, written["VolumeId"], delete_file=True)
+    faults = [fault["Place"] for fault in workshop.check()["Faults"]]
+    assert faults == [layout.attributes(written["VolumeId"])]
+    assert precious.exists()
+
+
+@pytest.mark.parametrize("path", ["disk", "/disk\0"])
+def test_a_source_with_an_impossible_path_is_damage(workshop: Workshop, path: str) -> None:
+    shape = workshop.snapshot(workshop.file("disk", b"content"))
+    record = VolumeRecord(shape["VolumeId"], path, shape["SnapshotId"])
+    with workshop.open() as store:
+        catalog.put_volume(store, record)
+    assert [one["State"] for one in described(workshop)] == ["error"]
+    faults = [fault["Place"] for fault in workshop.check()["Faults"]]
+    assert faults == [layout.volume(shape["VolumeId"])]
+
+
+def test_a_source_that_became_a_loop_does_not_hide_the_others_and_is_forgotten(
+    workshop: Workshop, written: dict[str, Any]
+) -> None:
+    disk = workshop.folder / "disk"
+    disk.unlink()
+    disk.symlink_to("disk")
+    states = {one["VolumeId"]: one["State"] for one in described(workshop)}
+    assert states.pop(written["VolumeId"]) == "available"
+    ((volume_id, state),) = states.items()
+    assert state == "error"
+    delete(workshop, volume_id)
+    assert [one["VolumeId"] for one in described(workshop)] == [written["VolumeId"]]
+
+
+def test_a_source_with_a_long_name_is_described(workshop: Workshop) -> None:
+    shape = workshop.snapshot(workshop.file("n" * 252, b"content"))
+    (volume,) = described(workshop)
+    assert (volume["VolumeId"], volume["State"]) == (shape["VolumeId"], "available")
 
 
 @pytest.mark.parametrize("delete_file", [False, True])

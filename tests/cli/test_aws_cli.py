@@ -118,7 +118,7 @@ def test_the_examples_of_the_aws_cli_are_understood_or_refused_by_name() -> None
     taken = [verdict for verdict in verdicts if verdict[2] is not None]
     others = [verdict for verdict in taken if verdict[2] not in ("same", "refused")]
     report = "\n".join(f"{name} {' '.join(words)}\n    {text}" for name, words, text in others)
-    assert len(taken) >= 20
+    assert len(taken) >= 70
     assert len(others) <= 0.05 * len(taken), report
 
 

@@ -28,6 +28,13 @@ def test_every_command_has_help_and_an_example(command: Command) -> None:
     assert command.examples
 
 
+def test_every_command_that_makes_something_has_an_id_to_print_quietly() -> None:
+    makers = re.compile(r"(create|register|launch|copy|import)-(?!tags)")
+    made = [command for command in COMMANDS.values() if makers.match(str(command.name))]
+    assert len(made) >= 8
+    assert [one.name for one in made if one.presentation.identifier is None] == []
+
+
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=str)
 def test_every_visible_option_has_help(command: Command) -> None:
     options = [param for param in command.params if isinstance(param, click.Option)]

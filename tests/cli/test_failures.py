@@ -65,8 +65,49 @@ def refusal(code: str, operation: str, message: str) -> str:
                 "InvalidParameterValue",
                 "DescribeRegions",
                 "bad value for --query Regions[: Invalid jmespath expression: Incomplete"
-                ' expression: "Regions[" ^',
+                " expression",
             ),
+        ),
+        (
+            ["describe-regions", "--query", "a ]"],
+            refusal(
+                "InvalidParameterValue",
+                "DescribeRegions",
+                "bad value for --query a ]: Unexpected token: ]: Parse error at column 2,"
+                ' token "]" (RBRACKET)',
+            ),
+        ),
+        (
+            ["describe-images", "--images-ids", "ami-0123456789abcdef0"],
+            refusal("UnknownParameter", "DescribeImages", "no such option: --images-ids")
+            + "hint: did you mean --image-ids?\n",
+        ),
+        (
+            ["lock-snapshot", "--snapshot-id", SNAPSHOT],
+            refusal(
+                "MissingParameter",
+                "LockSnapshot",
+                "Missing option '--lock-mode'. Choose from: governance",
+            )
+            + "hint: see amictl lock-snapshot --help\n",
+        ),
+        (
+            ["create-tags", "--resources", SNAPSHOT, "--tags", "Key=Name,Value=a,b"],
+            refusal(
+                "InvalidParameterValue",
+                "CreateTags",
+                """--tags: expected text in Value, found ["a", "b"]""",
+            )
+            + """hint: a value with commas needs quotes of its own: 'Key="a,b"'\n""",
+        ),
+        (
+            ["modify-image-attribute", "--image-id", "ami-0123456789abcdef0"],
+            refusal(
+                "MissingParameter",
+                "ModifyImageAttribute",
+                "nothing is said that should change",
+            )
+            + "hint: give --description TEXT; tags change with create-tags and delete-tags\n",
         ),
         (
             ["describe-regions", "--region", "a", "--store", "b"],
@@ -112,6 +153,40 @@ def refusal(code: str, operation: str, message: str) -> str:
 )
 def test_wrong_usage(amictl: Home, words: list[str], err: str) -> None:
     assert amictl(*words) == Finished(2, "", err)
+
+
+def test_the_name_of_a_command_may_go_on(amictl: Home) -> None:
+    finished = amictl("restore-image")
+    assert finished.status == 2
+    assert finished.err.endswith("hint: did you mean restore-image-from-recycle-bin?\n")
+
+
+def test_a_query_that_fails_on_a_large_result_is_one_short_line(amictl: Home) -> None:
+    finished = amictl("describe-regions", "--query", "sort_by(Regions,&Nope)")
+    assert (finished.status, finished.out) == (2, "")
+    assert len(finished.err) < 400
+    assert finished.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["help"], ["--help"]),
+        (["wait", "help"], ["wait", "--help"]),
+        (["create-image", "help"], ["create-image", "--help"]),
+        (["wait", "image-exists", "help"], ["wait", "image-exists", "--help"]),
+        (["help", "create-image"], ["create-image", "--help"]),
+    ],
+)
+def test_the_word_help_shows_help(amictl: Home, words: list[str], same: list[str]) -> None:
+    finished = amictl(*words)
+    assert finished.status == 0
+    assert finished.out.startswith("Usage: amictl")
+    assert finished == amictl(*same)
+
+
+def test_help_on_an_unknown_command_is_refused(amictl: Home) -> None:
+    assert amictl("help", "nonsense").status == 2
 
 
 def test_no_command_shows_the_help_on_standard_error(amictl: Home) -> None:
@@ -240,14 +315,14 @@ def test_a_signal_ends_a_wait(amictl: Home, number: int, status: int) -> None:
 
 
 def test_debug_shows_where_an_error_arose(amictl: Home) -> None:
-    finished = amictl("describe-images", "--debug")
+    finished = amictl("describe-store", "--debug")
     assert finished.status == 10
     assert "Traceback (most recent call last)" in finished.err
     assert "(InvalidRegion)" in finished.err
 
 
 def test_without_debug_there_is_no_traceback(amictl: Home) -> None:
-    assert "Traceback" not in amictl("describe-images").err
+    assert "Traceback" not in amictl("describe-store").err
 
 
 def test_a_parameter_file_that_is_missing_is_named(amictl: Home, tmp_path: Path) -> None:

@@ -217,6 +217,29 @@ def test_damage_is_status_3_and_the_result_is_shown(amictl: Home, disk: Path) ->
     assert finished.err == f"CheckStore found {len(faults)} fault(s)\n"
 
 
+def test_what_a_killed_command_left_is_no_fault_and_can_be_removed(
+    amictl: Home, disk: Path
+) -> None:
+    snapshot_id = snapshot_of(amictl, disk)
+    (amictl.local_region / "snapshots" / f"{snapshot_id}.json").unlink()
+    checked = result_of(amictl("check-store"))
+    assert [snapshot_id in one["Place"] for one in checked["Leftovers"]] == [True]
+    assert amictl("delete-snapshot", "--snapshot-id", snapshot_id).status == 0
+    assert result_of(amictl("check-store"))["Leftovers"] == []
+    assert amictl("delete-snapshot", "--snapshot-id", snapshot_id).status == 10
+
+
+def test_a_damaged_pending_image_is_shown_and_can_be_removed(amictl: Home, disk: Path) -> None:
+    snapshot_id, image_id = snapshot_of(amictl, disk), "ami-" + "1" * 17
+    (amictl.local_region / "pending" / f"{image_id}.json").write_text("garbage")
+    (image,) = result_of(amictl("describe-images"))["Images"]
+    assert (image["ImageId"], image["State"]) == (image_id, "invalid")
+    assert amictl("delete-snapshot", "--snapshot-id", snapshot_id).status == 0
+    assert amictl("check-store").status == 3
+    assert amictl("deregister-image", "--image-id", image_id).status == 0
+    assert result_of(amictl("check-store"))["Faults"] == []
+
+
 def test_a_lost_index_is_made_anew(amictl: Home, disk: Path) -> None:
     snapshot_id = snapshot_of(amictl, disk)
     for path in amictl.local_region.glob("index/*"):

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from amictl.cli.option_types import DiskType, DurationType, MomentType
+from amictl.cli.option_types import DiskType, DurationType, MomentType, OneOf
 from amictl.cli.options import tags_of
 from amictl.errors import AmictlError, UsageError
 
@@ -94,3 +95,15 @@ def test_tags_that_ec2_refuses_are_refused(tags: list[dict[str, str]], code: str
 def test_a_specification_without_tags_is_refused(specification: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="must have at least one tag"):
         tags_of([{"ResourceType": "image", **specification}], "image")
+
+
+def test_a_word_that_is_always_refused_is_taken_but_not_offered() -> None:
+    kind = OneOf(("governance",), refused=("compliance",))
+    option = click.Option(["--lock-mode"], type=kind)
+    context = click.Context(click.Command("lock", params=[option]))
+    assert kind.convert("compliance", option, context) == "compliance"
+    assert option.make_metavar(context) == "[governance]"
+    assert kind.get_missing_message(option, context) == "Choose from: governance"
+    assert [item.value for item in kind.shell_complete(context, option, "")] == ["governance"]
+    with pytest.raises(click.BadParameter, match="'other' is not one of 'governance'"):
+        kind.convert("other", option, context)

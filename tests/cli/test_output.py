@@ -51,8 +51,10 @@ def test_a_table_of_several_shows_the_columns_that_were_chosen() -> None:
     assert "Tags" not in table
 
 
-def test_a_table_of_one_shows_everything() -> None:
+def test_a_table_of_one_shows_everything_one_a_line() -> None:
     table = shown({"Images": [IMAGE]}, output="table")
+    fields = [line.split("│")[1].strip() for line in table.splitlines() if line.count("│") == 3]
+    assert fields == ["ImageId", "Name", "Tags"]
     assert "wéb" in table
     assert "Key=a,Value=b" in table
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amictl.cli.main import program
 from amictl.cli.operations import operation_of
-from amictl.cli.paging import LISTS, Page, take_page
+from amictl.cli.paging import _ORDERS, LISTS, Page, take_page
 from amictl.errors import UsageError
 from tests.conftest import Home
 
@@ -46,7 +46,7 @@ def test_a_piece_has_a_token_if_there_is_more() -> None:
 
 @given(st.integers(1, 30), st.integers(1, 7), st.sampled_from(["max_items", "max_results"]))
 def test_the_pieces_are_the_whole_list(count: int, size: int, option: str) -> None:
-    every = images(*map(str, range(count)))
+    every = images(*(f"{number:02}" for number in range(count)))
     token_option = "starting_token" if option == "max_items" else "next_token"
     seen: list[str] = []
     token = None
@@ -62,10 +62,12 @@ def test_the_pieces_are_the_whole_list(count: int, size: int, option: str) -> No
     ("later", "rest"),
     [
         (["a", "b", "c"], ["c"]),
-        (["new", "a", "b", "c"], ["c"]),
+        (["0", "a", "b", "c"], ["c"]),
         (["b", "c"], ["c"]),
         (["a", "c", "d"], ["c", "d"]),
         (["a", "b"], []),
+        (["c"], ["c"]),
+        (["a", "aa", "c", "d"], ["c", "d"]),
         ([], []),
     ],
 )
@@ -74,7 +76,7 @@ def test_the_next_piece_begins_after_the_last_item(later: list[str], rest: list[
     assert ids(page(starting_token=token).of(images(*later))) == rest
 
 
-def test_items_without_an_id_are_told_apart_by_what_they_say() -> None:
+def test_items_without_an_id_are_told_apart_by_their_order() -> None:
     tags = {"Tags": [{"Key": key, "ResourceId": "ami-1", "Value": ""} for key in "abc"]}
     params = dict.fromkeys(NAMES) | {"max_items": 2}
     token = take_page("describe-tags", params, paginate=True).of(tags)["NextToken"]
@@ -130,6 +132,10 @@ def test_every_list_that_aws_cuts_is_cut() -> None:
         if (operation := operation_of(name)) and "NextToken" in operation.result
     ]
     assert set(cut) - BLOCKS <= LISTS.keys()
+
+
+def test_every_list_has_an_order() -> None:
+    assert _ORDERS.keys() == LISTS.keys()
 
 
 def test_every_listing_is_cut() -> None:

@@ -136,7 +136,9 @@ def test_a_deleted_image_and_its_snapshot_come_back(amictl: Home, disk: Path) ->
     for kind in ("EC2_IMAGE", "EBS_SNAPSHOT"):
         rule_id(amictl, "--resource-type", kind)
     result_of(amictl("deregister-image", "--image-id", image_id, "--delete-associated-snapshots"))
-    assert amictl("describe-images", "--image-ids", image_id).status == 10
+    gone = amictl("describe-images", "--image-ids", image_id)
+    assert gone.status == 10
+    assert gone.err.endswith(" list-images-in-recycle-bin those in the recycle bin\n")
     assert amictl("list-images-in-recycle-bin", "--quiet").out == f"{image_id}\n"
     (inside,) = result_of(amictl("list-snapshots-in-recycle-bin", "--snapshot-id", snapshot_id))[
         "Snapshots"

@@ -129,3 +129,14 @@ def test_a_word_that_nobody_knows_gets_a_suggestion(amictl: Home) -> None:
         "An error occurred (InvalidAction): no such command: image-availabel\n"
         "hint: did you mean image-available?\n",
     )
+
+
+def test_a_restart_of_the_machine_is_left_out_too(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    words = ["create-snapshot", "--reboot", "disk.raw", "--quiet"]
+    refused = amictl(*words)
+    assert (refused.status, refused.out) == (15, "")
+    assert "--reboot is not supported: " in refused.err
+    made = amictl(*words, "--ignore-unsupported")
+    assert made.status == 0
+    assert made.err.startswith("warning: --reboot is left out: ")

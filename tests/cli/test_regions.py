@@ -187,9 +187,88 @@ def test_the_home_is_expanded_in_a_configured_directory(amictl: Home) -> None:
     assert amictl("describe-store", "--region", "mine").status == 0
 
 
-def test_reading_makes_no_region(amictl: Home) -> None:
-    assert amictl("describe-images").status == 10
+@pytest.mark.parametrize(
+    "line",
+    [
+        "describe-images",
+        "describe-snapshots",
+        "describe-volumes",
+        "describe-tags",
+        "describe-events",
+        "describe-locked-snapshots",
+        "list-rules --resource-type EBS_SNAPSHOT",
+        "list-images-in-recycle-bin",
+        "list-snapshots-in-recycle-bin",
+    ],
+)
+def test_before_the_first_write_there_is_nothing_to_list(amictl: Home, line: str) -> None:
+    assert amictl(*line.split(), "--output", "text") == Finished(0, "", "")
+    assert not amictl.local_region.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["describe-images", "--image-ids", "ami-0123456789abcdef0"], "InvalidAMIID.NotFound"),
+        (["describe-images", "--image-ids", "ami-01234567"], "InvalidAMIID.NotFound"),
+        (
+            [
+                "describe-image-attribute",
+                "--image-id",
+                "ami-0123456789abcdef0",
+                "--attribute",
+                "description",
+            ],
+            "InvalidAMIID.NotFound",
+        ),
+        (
+            ["list-snapshot-blocks", "--snapshot-id", "snap-0123456789abcdef0"],
+            "InvalidSnapshot.NotFound",
+        ),
+        (["describe-images", "--region", "local"], "InvalidRegion"),
+        (["describe-images", "--store", "nowhere"], "InvalidRegion"),
+        (["describe-store"], "InvalidRegion"),
+        (["check-store"], "InvalidRegion"),
+        (["delete-snapshot", "--snapshot-id", "snap-0123456789abcdef0"], "InvalidRegion"),
+    ],
+)
+def test_what_is_named_is_missed_before_the_first_write(
+    amictl: Home, words: list[str], code: str
+) -> None:
+    finished = amictl(*words)
+    assert (finished.status, finished.out) == (10, "")
+    assert f"({code})" in finished.err
     assert not amictl.local_region.exists()
+
+
+def test_a_default_place_that_holds_no_store_is_not_an_empty_region(amictl: Home) -> None:
+    amictl.local_region.mkdir(parents=True)
+    assert amictl("describe-images").status == 0
+    (amictl.local_region / "packs").touch()
+    assert amictl("describe-images").status == 10
+
+
+def test_a_default_place_that_leads_nowhere_is_not_an_empty_region(amictl: Home) -> None:
+    amictl.local_region.parent.mkdir(parents=True)
+    amictl.local_region.symlink_to(amictl.folder / "not-mounted")
+    assert amictl("describe-images").status == 10
+
+
+def test_the_region_local_is_not_hidden_by_another_of_its_name(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    amictl("create-snapshot", "disk.raw")
+    refused = amictl("create-region", "local", "--directory", "other")
+    assert (refused.status, refused.out) == (14, "")
+    assert "(InvalidRegion.Duplicate)" in refused.err
+    assert f"--directory {amictl.local_region}" in refused.err
+    assert not (amictl.folder / "other").exists()
+    assert amictl("create-region", "local", "--directory", amictl.local_region).status == 0
+    assert len(json.loads(amictl("describe-snapshots").out)["Snapshots"]) == 1
+
+
+def test_the_region_local_can_be_anywhere_before_the_first_write(amictl: Home) -> None:
+    assert amictl("create-region", "local", "--directory", "other").status == 0
+    assert amictl("describe-store").status == 0
 
 
 def test_the_first_write_makes_the_region_local(amictl: Home) -> None:

@@ -160,7 +160,7 @@ def test_a_skeleton_with_values_works(amictl: Home) -> None:
         "DryRun": False,
         "NoWait": False,
         "Parent": "none",
-        "VolumeId": "vol-0123456789abcdef0",
+        "VolumeId": None,
         "PreFreeze": "true",
         "PostFreeze": "true",
     }

@@ -129,3 +129,64 @@ def test_tags_are_for_volumes_only(amictl: Home, disk: Path) -> None:
     finished = amictl("launch-image", "--image-id", image_id, "--directory", "machine", *words)
     assert (finished.status, finished.out) == (2, "")
     assert "'instance' is not a resource that is made here: volume" in finished.err
+
+
+def test_an_empty_volume_is_not_made_and_it_is_told_how(amictl: Home) -> None:
+    sentence = (
+        "An error occurred (UnsupportedOperation) when calling the CreateVolume operation:"
+        " create-volume writes snapshots, and makes no empty volume\n"
+        "hint: make an empty disk with: truncate -s 80G {}\n"
+    )
+    assert amictl("create-volume", "--size", "80") == Finished(15, "", sentence.format("FILE"))
+    told = Finished(15, "", sentence.format("'my disk.raw'"))
+    assert amictl("create-volume", "--size", "80", "my disk.raw") == told
+
+
+def test_a_volume_needs_a_target(amictl: Home) -> None:
+    finished = amictl("create-volume", "--snapshot-id", "snap-0123456789abcdef0")
+    assert (finished.status, finished.out) == (2, "")
+    assert "(MissingParameter) when calling the CreateVolume operation: Missing" in finished.err
+
+
+def test_a_snapshot_of_a_volume_needs_no_file(amictl: Home, volume_id: str) -> None:
+    (amictl.folder / "back.raw").rename(amictl.folder / "moved.raw")
+    moved = result_of(amictl("create-snapshot", "--volume-id", volume_id, "moved.raw"))
+    again = result_of(amictl("create-snapshot", "--volume-id", volume_id))
+    assert (moved["VolumeId"], again["VolumeId"]) == (volume_id, volume_id)
+    assert again["Amictl"]["Parent"] == moved["SnapshotId"]
+    missing = amictl("create-snapshot")
+    assert (missing.status, missing.out) == (2, "")
+    assert "(MissingParameter) when calling the CreateSnapshot operation: give" in missing.err
+
+
+def test_a_snapshot_of_a_volume_that_does_not_exist_is_told(amictl: Home, disk: Path) -> None:
+    snapshot_of(amictl, disk)
+    for words in ([disk], []):
+        unknown = amictl("create-snapshot", "--volume-id", "vol-0123456789abcdef0", *words)
+        assert (unknown.status, unknown.out) == (10, "")
+        assert "(InvalidVolume.NotFound) when calling the CreateSnapshot op" in unknown.err
+
+
+def test_a_target_whose_name_leaves_no_room_for_a_mark_is_refused(amictl: Home, disk: Path) -> None:
+    snapshot_id = snapshot_of(amictl, disk)
+    finished = amictl("create-volume", "--snapshot-id", snapshot_id, "ä" * 120)
+    assert (finished.status, finished.out) == (2, "")
+    assert "is too long\nhint: at most 237 bytes leave room for .amictl-incomplete" in finished.err
+
+
+def test_a_target_that_is_a_link_to_itself_is_refused(amictl: Home, disk: Path) -> None:
+    snapshot_id = snapshot_of(amictl, disk)
+    (amictl.folder / "loop").symlink_to("loop")
+    finished = amictl("create-volume", "--snapshot-id", snapshot_id, "--force", "loop")
+    assert (finished.status, finished.out) == (16, "")
+    assert "cannot follow 'loop': Too many levels of symbolic links" in finished.err
+    assert amictl("create-snapshot", "loop").status == 16
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_volume_needs_a_folder_to_be_made_in(amictl: Home, more: list[str]) -> None:
+    disk = make_disk(amictl.folder / "disk.raw")
+    snapshot = amictl("create-snapshot", disk, "--quiet").out.strip()
+    finished = amictl("create-volume", "--snapshot-id", snapshot, "nowhere/new.raw", *more)
+    assert (finished.status, finished.out) == (16, "")
+    assert "nowhere" in finished.err

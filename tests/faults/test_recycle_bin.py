@@ -8,7 +8,7 @@ import pytest
 
 from amictl.actions.recycling import restore_image_from_recycle_bin
 from amictl.model.records import RetentionRule
-from amictl.store import catalog, events, recycling
+from amictl.store import catalog, events, image_names, recycling
 from amictl.store.opening import open_store
 from amictl.store.store import Store
 from amictl.store.surveying import damaged_files, foreign_files
@@ -62,7 +62,7 @@ def test_an_image_is_in_the_bin_or_out_of_it_after_a_power_cut() -> None:
                 assert recycling.read_rules(store) == (RULE,)
             if catalog.exists(store, image_id):
                 assert replace(attributes, generation=0) == replace(before, generation=0)
-                assert catalog.name_holder(store, "web") == image_id
+                assert image_names.name_holder(store, "web") == image_id
                 assert "deleted" not in done or attributes.generation == 2
             else:
                 assert "restored" not in done

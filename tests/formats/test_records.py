@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.records import decode, encode
 from amictl.model.blockmap import tree_height
-from amictl.model.records import ImageName, SnapshotCore
-from tests.strategies import RECORDS, damaged, snapshot_cores
+from amictl.model.records import (
+    Attributes,
+    ImageCore,
+    ImageName,
+    Mapping,
+    PendingImage,
+    SnapshotCore,
+)
+from tests.strategies import IMAGE_CORES, RECORDS, damaged, snapshot_cores
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -84,3 +91,37 @@ def test_a_volume_larger_than_a_file_can_be_is_refused(core: SnapshotCore) -> No
     core = replace(core, size_bytes=2**63, height=tree_height(2**63))
     with pytest.raises(CorruptStoreError, match="impossible size"):
         decode(encode(core), SnapshotCore, "here")
+
+
+WRONG_MAPPINGS = {
+    "device": {"device_name": "/dev/../x"},
+    "virtual-name": {"virtual_name": "x$(touch made)"},
+    "ephemeral-24": {"virtual_name": "ephemeral24"},
+    "negative-size": {"volume_size": -1},
+    "huge-size": {"volume_size": 2**33 + 1},
+}
+
+
+@pytest.mark.parametrize("fields", WRONG_MAPPINGS.values(), ids=WRONG_MAPPINGS)
+@given(IMAGE_CORES)
+def test_a_mapping_that_no_image_can_have_is_refused(
+    fields: dict[str, Any], core: ImageCore
+) -> None:
+    mapping = replace(Mapping("/dev/sda1"), **fields)
+    core = replace(core, root_device_name=mapping.device_name, mappings=(mapping,))
+    with pytest.raises(CorruptStoreError, match="not a valid record"):
+        decode(encode(core), ImageCore, "here")
+
+
+@given(st.sampled_from((lambda core: core, lambda core: PendingImage(core, "", ()))), IMAGE_CORES)
+def test_an_image_maps_its_root_device(of: Any, core: ImageCore) -> None:
+    record = of(replace(core, root_device_name="/dev/sdz"))
+    with pytest.raises(CorruptStoreError, match="does not map its root device"):
+        decode(encode(record), type(record), "here")
+
+
+@pytest.mark.parametrize("record_id", ["ami-0123456789abcdef0", "snap-0123456789abcdef0"])
+def test_an_unknown_state_is_refused(record_id: str) -> None:
+    attributes = Attributes(record_id, 0, "asleep", "", ())
+    with pytest.raises(CorruptStoreError, match="unknown state 'asleep'"):
+        decode(encode(attributes), Attributes, "here")

@@ -52,6 +52,13 @@ def test_the_root_is_never_smaller_than_in_the_image() -> None:
         changed("/dev/sda1", VolumeSize=7)
 
 
+def test_the_root_is_of_a_type_that_ec2_boots_from() -> None:
+    with pytest.raises(BlockDeviceMappingError, match="cannot be of volume type sc1") as caught:
+        changed("/dev/sda1", VolumeType="sc1")
+    assert caught.value.code == "BootForVolumeTypeUnsupported"
+    assert changed("/dev/sdf", VolumeType="sc1")[1].volume_type == "sc1"
+
+
 def test_another_disk_may_be_as_small_as_its_snapshot() -> None:
     assert changed("/dev/sdf", VolumeSize=2)[1].volume_size == 2
 
@@ -86,3 +93,8 @@ def test_a_file_is_called_as_its_device(device: str, name: str) -> None:
 def test_what_is_no_device_has_no_file(device: str) -> None:
     with pytest.raises(BlockDeviceMappingError, match="Invalid device name"):
         file_name(device)
+
+
+def test_no_file_is_longer_than_the_kernel_can_count() -> None:
+    with pytest.raises(BlockDeviceMappingError, match="larger than a file can be"):
+        planned_disks([Mapping("/dev/sdf", None, 2**33)], size_of, None)

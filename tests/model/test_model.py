@@ -43,6 +43,12 @@ def test_what_is_no_id_is_refused_with_the_code_of_ec2(text: str) -> None:
     assert caught.value.code == "InvalidSnapshotID.Malformed"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_id_of_8_digits_can_be_asked_for_and_is_none_of_ours(kind: str) -> None:
+    assert require_id(kind, f"{kind}-4fa54026") == f"{kind}-4fa54026"
+    assert not is_id(kind, f"{kind}-4fa54026")
+
+
 @given(MOMENTS)
 def test_a_time_comes_back_to_the_millisecond(moment: datetime) -> None:
     cut = moment.replace(microsecond=moment.microsecond // 1000 * 1000)

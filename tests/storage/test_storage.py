@@ -1,5 +1,6 @@
 """The contract of `storage.interface`, for every implementation; then what a directory adds."""
 
+import fcntl
 import os
 import resource
 import stat
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
 from amictl.storage.directory import DirectoryStorage
+from amictl.storage.disk import Disk
 from amictl.storage.interface import Storage
 
 FOLDERS = ("packs", "index", "staging", "locks")
@@ -458,6 +460,22 @@ def test_a_lock_keeps_others_waiting(shared: DirectoryStorage) -> None:
     assert process.wait(timeout=60) == 0
     process.communicate()
     assert shared.read("packs/a") == b"2"
+
+
+def test_nothing_is_deleted_while_it_is_replaced(shared: DirectoryStorage) -> None:
+    """Who replaces what was read before would bring it back."""
+    lock = os.open(shared.root / "locks" / "replace", os.O_RDONLY)
+    deleted = []
+
+    class AsksWhetherItIsLocked(Disk):
+        def unlink(self, path: Path) -> None:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            deleted.append(path.name)
+
+    DirectoryStorage(shared.root, AsksWhetherItIsLocked()).delete("packs/a")
+    os.close(lock)
+    assert deleted == ["a"]
 
 
 def test_a_missing_lock_file_is_told(shared: DirectoryStorage) -> None:

@@ -4,13 +4,24 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from amictl.errors import ImageNotFoundError, SnapshotNotFoundError
+from amictl.actions.deregistering import deregister_image
+from amictl.actions.snapshots import delete_snapshot
+from amictl.errors import (
+    ConflictError,
+    CorruptStoreError,
+    DryRunError,
+    ImageNotFoundError,
+    SnapshotNotFoundError,
+)
+from amictl.formats import records
 from amictl.model import facts
 from amictl.model.records import Attributes, tags_from
-from amictl.store import catalog, layout
+from amictl.store import catalog, image_names, layout, remains
+from amictl.store.store import Store
 from tests.workshop import Workshop
 
 
@@ -89,7 +100,7 @@ def test_what_is_in_the_bin_is_not_found_but_kept(
             catalog.read_snapshot(store, snapshot_id)
         assert catalog.read_image_core(store, image_id).name == "one"
         assert catalog.read_snapshot_core(store, snapshot_id).size_bytes == 50_000
-        assert catalog.name_holder(store, "one") is None
+        assert image_names.name_holder(store, "one") is None
 
 
 def test_users_of_a_snapshot(workshop: Workshop, image: tuple[str, str]) -> None:
@@ -142,3 +153,126 @@ def test_damaged_attributes_do_not_hide_the_data(
 ) -> None:
     (workshop.root / layout.attributes(image[1])).write_bytes(b"torn")
     assert workshop.restored(image[1]) == workshop.noise(50_000)
+
+
+def test_a_snapshot_that_is_deleted_meanwhile_is_no_snapshot_of_the_volume(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the record of the volume leads nowhere, so that all are looked at."""
+    path = workshop.file("disk.raw", workshop.noise(50_000))
+    first = workshop.snapshot(path)
+    newest = workshop.snapshot_id(path)
+    other = workshop.snapshot_id(workshop.file("other.raw", b"other"))
+    listed = catalog.snapshot_ids
+
+    def deleted_after_listing(store: Store) -> list[str]:
+        found = listed(store)
+        catalog.remove(store, other)
+        return found
+
+    monkeypatch.setattr(catalog, "snapshot_ids", deleted_after_listing)
+    with workshop.open() as store:
+        catalog.remove(store, newest)
+        parent = catalog.newest_snapshot(store, first["VolumeId"])
+    assert parent is not None
+    assert parent.snapshot_id == first["SnapshotId"]
+
+
+def test_a_damaged_snapshot_is_no_parent_and_no_fault_of_a_new_one(workshop: Workshop) -> None:
+    path = workshop.file("disk.raw", workshop.noise(50_000))
+    first, newest = workshop.snapshot(path), workshop.snapshot_id(path)
+    damaged = workshop.snapshot_id(workshop.file("other.raw", b"other"))
+    (workshop.root / layout.core(damaged)).write_bytes(b"torn")
+    with workshop.open() as store:
+        catalog.remove(store, newest)
+        parent = catalog.newest_snapshot(store, first["VolumeId"])
+        assert catalog.snapshots_of(store, first["VolumeId"])[1] == [damaged]
+    assert parent is not None
+    assert parent.snapshot_id == first["SnapshotId"]
+
+
+def test_what_a_killed_removal_left_is_no_record(
+    workshop: Workshop, image: tuple[str, str]
+) -> None:
+    for record_id in image:
+        (workshop.root / layout.core(record_id)).unlink()
+    checked = workshop.check()
+    assert checked["Faults"] == []
+    assert {(one["Kind"], one["Place"]) for one in checked["Leftovers"]} == {
+        ("attributes", layout.attributes(record_id)) for record_id in image
+    }
+
+
+def test_what_a_killed_removal_left_can_be_removed(
+    workshop: Workshop, image: tuple[str, str]
+) -> None:
+    image_id, snapshot_id = image
+    for record_id in image:
+        (workshop.root / layout.core(record_id)).unlink()
+    with workshop.open() as store:
+        with pytest.raises(DryRunError):
+            deregister_image(store, image_id, workshop.surroundings, dry_run=True)
+        with pytest.raises(DryRunError):
+            delete_snapshot(store, snapshot_id, workshop.surroundings, dry_run=True)
+        assert remains.are_there(store, image_id)
+        assert remains.are_there(store, snapshot_id)
+        deregister_image(store, image_id, workshop.surroundings)
+        delete_snapshot(store, snapshot_id, workshop.surroundings)
+        with pytest.raises(ImageNotFoundError):
+            deregister_image(store, image_id, workshop.surroundings)
+        with pytest.raises(SnapshotNotFoundError):
+            delete_snapshot(store, snapshot_id, workshop.surroundings)
+    assert workshop.check()["Leftovers"] == []
+
+
+def test_what_is_whole_or_in_the_bin_has_no_remains(
+    workshop: Workshop, image: tuple[str, str]
+) -> None:
+    with workshop.open() as store:
+        catalog.change_attributes(store, image[0], _in_bin)
+        for record_id in image:
+            remains.remove(store, record_id)
+            assert catalog.read_attributes(store, record_id).id == record_id
+    assert workshop.check()["Leftovers"] == []
+
+
+def test_attributes_of_what_is_being_made_are_no_leftover(workshop: Workshop) -> None:
+    found: list[dict[str, Any]] = []
+
+    def half_made(shape: dict[str, Any]) -> None:
+        attributes = Attributes(shape["SnapshotId"], 0, "completed", "", ())
+        place = workshop.root / layout.attributes(attributes.id)
+        place.write_bytes(records.encode(attributes))
+        found.append(workshop.check())
+        place.unlink()
+
+    workshop.snapshot(workshop.file("disk.raw", b"disk"), on_secured=half_made)
+    assert [one["Leftovers"] for one in found] == [[]]
+
+
+def unreadable(path: Path) -> None:
+    path.write_bytes(b"{}\n")
+
+
+@pytest.mark.parametrize(
+    ("place", "damage"),
+    [
+        (layout.core, unreadable),
+        (layout.attributes, unreadable),
+        (layout.attributes, Path.unlink),
+    ],
+)
+def test_damage_of_an_image_says_what_to_move_away(
+    workshop: Workshop, image: tuple[str, str], place: Any, damage: Any
+) -> None:
+    image_id, snapshot_id = image
+    damage(workshop.root / place(image_id))
+    path = workshop.root / layout.core(image_id)
+    with workshop.open() as store:
+        with pytest.raises(CorruptStoreError) as caught:
+            deregister_image(store, image_id, workshop.surroundings)
+        assert f"move {path} away" in (caught.value.hint or "")
+        with pytest.raises((CorruptStoreError, ConflictError)):
+            delete_snapshot(store, snapshot_id, workshop.surroundings)
+        path.unlink()
+        delete_snapshot(store, snapshot_id, workshop.surroundings)

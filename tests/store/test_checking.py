@@ -1,5 +1,6 @@
 """What a check writes down, and what it must not take for damage."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from amictl.formats import records
 from amictl.formats.framing import checksum
 from amictl.formats.pack import HEADER_SIZE
 from amictl.model.blockmap import Name, Node
-from amictl.model.records import DamagedFrame, DamageList
-from amictl.store import layout
+from amictl.model.records import Attributes, DamagedFrame, DamageList
+from amictl.store import catalog, layout
 from amictl.store.checking import StoreCheck
 from amictl.store.store import Store
 from tests.workshop import MIB, SEGMENT, Workshop, flip
@@ -77,3 +78,37 @@ def test_a_leaf_that_is_too_long_for_one_of_its_places_is_found(workshop: Worksh
     (fault,) = workshop.check()["Faults"]
     assert fault["Place"] == stolen
     assert "another level or length" in fault["Message"]
+
+
+def test_what_is_deleted_while_a_check_runs_is_no_fault(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id = workshop.image("web", workshop.file("disk", b"disk"))
+    snapshot_id = workshop.snapshot_id(workshop.file("other", b"other"))
+    listed_images, listed_snapshots = catalog.image_ids, catalog.snapshot_ids
+
+    def removed(listed: Callable[[Store], list[str]], record_id: str) -> Callable[..., list[str]]:
+        def ids(store: Store) -> list[str]:
+            found = listed(store)
+            catalog.remove(store, record_id)
+            return found
+
+        return ids
+
+    monkeypatch.setattr(catalog, "image_ids", removed(listed_images, image_id))
+    monkeypatch.setattr(catalog, "snapshot_ids", removed(listed_snapshots, snapshot_id))
+    assert workshop.check()["Faults"] == []
+
+
+def test_attributes_that_are_removed_while_a_check_reads_them_are_no_fault(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.snapshot(workshop.file("disk", b"disk"))
+    read = catalog.read_attributes
+
+    def removed_before(store: Store, record_id: str) -> Attributes:
+        catalog.remove(store, record_id)
+        return read(store, record_id)
+
+    monkeypatch.setattr(catalog, "read_attributes", removed_before)
+    assert workshop.check()["Faults"] == []

@@ -247,6 +247,23 @@ def test_a_damaged_log_is_a_fault(workshop: Workshop) -> None:
     assert [fault["Place"] for fault in workshop.check()["Faults"]] == [f"events/{log.name}"]
 
 
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"torn"), Path.mkdir])
+def test_a_damaged_log_keeps_no_other_event_from_being_folded(
+    workshop: Workshop, damage: Callable[[Path], object]
+) -> None:
+    write(workshop, FEW)
+    first, *_ = objects(workshop, ".json")
+    damage(first.with_suffix(".log"))
+    write(workshop, 3 * FEW)
+    with workshop.open() as store:
+        history = events.read_all(store)
+    assert len(history.events) == 4 * FEW
+    assert [place for place, _ in history.unreadable] == [f"events/{first.stem}.log"]
+    assert len(objects(workshop, ".json")) <= FEW
+    assert first in objects(workshop, ".json")
+
+
 def test_an_event_under_another_name_is_a_fault(workshop: Workshop) -> None:
     write(workshop, 2)
     first, second = objects(workshop, ".json")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amictl.errors import AmictlError, CorruptStoreError, ImageNameMalformedError
+from amictl.errors import CorruptStoreError, ImageNameMalformedError, StorageError
 from amictl.store.parallel import in_processes
 
 
@@ -65,7 +65,7 @@ def test_a_killed_process_is_an_error() -> None:
         return number
 
     with (
-        pytest.raises(AmictlError, match="is gone"),
+        pytest.raises(StorageError, match="is gone"),
         in_processes(work, lambda: range(9), 2) as results,
     ):
         list(results)
@@ -127,7 +127,7 @@ def test_signals_reach_the_starter_alone() -> None:
             return number
 
         with (
-            pytest.raises(AmictlError, match="is gone"),
+            pytest.raises(StorageError, match="is gone"),
             in_processes(work, lambda: range(4), 2) as results,
         ):
             list(results)
@@ -135,6 +135,24 @@ def test_signals_reach_the_starter_alone() -> None:
         assert threading.current_thread() is threading.main_thread()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_as_a_process_begins_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, begun = os.fork, []
+
+    def fork_and_be_told_to_stop() -> int:
+        process = fork()
+        if process:
+            begun.append(process)
+            os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(os, "fork", fork_and_be_told_to_stop)
+    with pytest.raises(KeyboardInterrupt), in_processes(_square, lambda: range(9), 2):
+        pytest.fail("it goes on")
+    (process,) = begun
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 def _runs(process: int) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from amictl.errors import ConflictError, NotFoundError, StorageError
 from amictl.storage.disk import Disk
-from amictl.volumes.new_folders import NewFolder
+from amictl.volumes.new_folders import NewFolder, unfinished_folders
 
 DOCUMENT = "launch.json"
 SIZE = 8192
@@ -101,3 +101,19 @@ def test_the_current_folder_can_be_filled(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     fill(Path())
     assert everything(tmp_path) == ["launch.json", "launch.sh", "sda1.raw"]
+
+
+def test_a_long_name_that_is_not_ascii_has_a_hidden_one_that_fits(tmp_path: Path) -> None:
+    name = "ä" * 127
+    fill(tmp_path / name)
+    assert len(everything(tmp_path / name)) == 3
+
+
+def test_the_folders_of_who_was_killed_are_found(tmp_path: Path) -> None:
+    target = tmp_path / ("ä" * 127)
+    folder = NewFolder(target, Disk())
+    (left,) = unfinished_folders(target)
+    assert left.name.startswith(".ä")
+    folder.__exit__(KeyboardInterrupt, None, None)
+    assert unfinished_folders(target) == []
+    assert unfinished_folders(tmp_path / "missing" / "machine") == []

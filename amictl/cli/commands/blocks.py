@@ -57,7 +57,7 @@ def list_snapshot_blocks(invocation: Invocation, snapshot_id: str, **paging: Any
     """
     from amictl.actions import blocks
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return blocks.list_snapshot_blocks(store, snapshot_id, **paging)
 
 
@@ -84,7 +84,7 @@ def list_changed_blocks(
     """
     from amictl.actions import blocks
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return blocks.list_changed_blocks(store, first_snapshot_id, second_snapshot_id, **paging)
 
 
@@ -116,5 +116,5 @@ def get_snapshot_block(
     """
     from amictl.actions import blocks
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return blocks.get_snapshot_block(store, snapshot_id, block_index, block_token, outfile)

@@ -45,7 +45,7 @@ def check_store(
     """Find every missing, damaged or foreign piece of a store.
 
     Names the images, disks and byte ranges that each fault hurts. The exit status is 3 when
-    there is one.
+    there is one. What killed commands left of records is listed apart and is no fault.
     """
     if not read_data and (sample is not None or max_age is not None):
         raise UsageError(

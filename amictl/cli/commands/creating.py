@@ -8,7 +8,7 @@ import click
 from amictl.cli import shapes
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import FILE, DiskType, IdType, StructuresType
+from amictl.cli.option_types import FILE, DiskType, IdType, OneOf, StructuresType
 from amictl.cli.options import (
     dry_run,
     freeze_request,
@@ -18,6 +18,7 @@ from amictl.cli.options import (
     tag_specifications,
     tags_of,
 )
+from amictl.errors import UsageError
 
 _FULL_READ = "Read every byte, even if the file's times say that nothing changed."
 
@@ -63,7 +64,7 @@ class ParentType(click.ParamType[str]):
 @click.option("--description", default="", metavar="TEXT", help="Up to 255 characters.")
 @click.option(
     "--architecture",
-    type=click.Choice(("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac")),
+    type=OneOf(("i386", "x86_64", "arm64"), refused=("x86_64_mac", "arm64_mac")),
     help="Found out from the root disk when not given.",
 )
 @click.option(
@@ -127,6 +128,10 @@ def create_image(
             "amictl create-snapshot --volume-id vol-0123456789abcdef0 /mnt/new/data.raw",
         ),
         (
+            "A volume that the region knows, at the path where it was last",
+            "amictl create-snapshot --volume-id vol-0123456789abcdef0",
+        ),
+        (
             "Only the id, for a script",
             "amictl create-snapshot --quiet --description nightly /srv/vm/data.raw",
         ),
@@ -137,13 +142,14 @@ def create_image(
         ),
     ],
 )
-@click.argument("path", metavar="FILE", type=FILE)
+@click.argument("path", metavar="[FILE]", required=False, type=FILE)
 @click.option("--description", default="", metavar="TEXT", help="A note of your own.")
 @click.option(
     "--volume-id",
     type=IdType("vol"),
     metavar="ID",
-    help="The volume that this is; without it, the volume that had this path before, or a new one.",
+    help="The volume that this is, of which FILE may be left out; without this option, the volume"
+    " that had the path of FILE before, or a new one.",
 )
 @click.option(
     "--parent",
@@ -168,8 +174,11 @@ def create_snapshot(
     """Store the content of one disk at this moment.
 
     Only what no earlier snapshot holds is stored. The result is printed when nothing depends on
-    FILE any more; FILE is never written to.
+    FILE any more; FILE is never written to. Without FILE it is the disk of --volume-id, at the
+    path where it was last.
     """
+    if options["path"] is None and options["volume_id"] is None:
+        raise UsageError("give FILE or --volume-id", code="MissingParameter")
     if no_wait and (result := invocation.detached()):
         return result
     from amictl.actions import creating

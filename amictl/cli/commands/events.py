@@ -74,5 +74,5 @@ def describe_events(
     from amictl.actions import events
 
     request = events.DescribeEventsRequest(resource_ids, filters, start_time, end_time)
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return events.describe_events(store, request)

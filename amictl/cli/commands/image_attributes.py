@@ -41,7 +41,7 @@ def describe_image_attribute(
     """
     from amictl.actions import image_attributes
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return image_attributes.describe_image_attribute(
             store, image_id, attribute, dry_run=bool(dry_run)
         )
@@ -101,7 +101,11 @@ def _wanted(
     if description is not None:
         return "description", str(description.get("Value", ""))
     if attribute is None:
-        raise UsageError("give --description", code="MissingParameter")
+        raise UsageError(
+            "nothing is said that should change",
+            hint="give --description TEXT; tags change with create-tags and delete-tags",
+            code="MissingParameter",
+        )
     if value is None and attribute == "description":
         raise UsageError("--attribute description needs --value", code="MissingParameter")
     return attribute, value or ""

@@ -8,7 +8,7 @@ import click
 from amictl.cli import shapes
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import MomentType, StructuresType, WordsType
+from amictl.cli.option_types import MomentType, OneOf, StructuresType, WordsType
 from amictl.cli.options import (
     dry_run,
     filters,
@@ -56,7 +56,7 @@ _IMAGE_ID = "ami-0123456789abcdef0"
 @click.option("--description", default="", metavar="TEXT", help="Up to 255 characters.")
 @click.option(
     "--architecture",
-    type=click.Choice(("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac")),
+    type=OneOf(("i386", "x86_64", "arm64"), refused=("x86_64_mac", "arm64_mac")),
     help="Found out from the beginning of the root disk when not given, else x86_64.",
 )
 @click.option(
@@ -66,7 +66,7 @@ _IMAGE_ID = "ami-0123456789abcdef0"
 )
 @click.option(
     "--virtualization-type",
-    type=click.Choice(("hvm", "paravirtual")),
+    type=OneOf(("hvm",), refused=("paravirtual",)),
     help="Always hvm.",
 )
 @tag_specifications("image")
@@ -153,7 +153,7 @@ def describe_images(
     selection = describing.ImageSelection(
         include_disabled=bool(include_disabled), dry_run=bool(dry_run), **options
     )
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return describing.describe_images(store, selection=selection)
 
 

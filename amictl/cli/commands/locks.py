@@ -7,7 +7,7 @@ import click
 
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import MomentType
+from amictl.cli.option_types import MomentType, OneOf
 from amictl.cli.options import dry_run, filters, id_option, ids_option
 
 
@@ -29,7 +29,7 @@ from amictl.cli.options import dry_run, filters, id_option, ids_option
 @id_option("--snapshot-id", "snap", required=True, help="The snapshot.")
 @click.option(
     "--lock-mode",
-    type=click.Choice(("governance", "compliance")),
+    type=OneOf(("governance",), refused=("compliance",)),
     required=True,
     help="governance; compliance is refused, since nothing could enforce it in a directory.",
 )
@@ -111,7 +111,7 @@ def describe_locked_snapshots(
     """Show the locks of snapshots, those that have expired included."""
     from amictl.actions import locking
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return locking.describe_locked_snapshots(
             store,
             invocation.surroundings.now(),

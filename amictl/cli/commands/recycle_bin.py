@@ -116,7 +116,7 @@ def list_rules(
     """Show the retention rules for one type of resource."""
     from amictl.actions import retention
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return retention.list_rules(store, resource_type, resource_tags, exclude_resource_tags)
 
 
@@ -130,7 +130,7 @@ def get_rule(invocation: Invocation, identifier: str) -> Result:
     """Show one retention rule."""
     from amictl.actions import retention
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return retention.get_rule(store, identifier)
 
 
@@ -200,7 +200,7 @@ def list_images_in_recycle_bin(
     """Show the images in the recycle bin."""
     from amictl.actions import recycling
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return recycling.list_images_in_recycle_bin(
             store, image_ids, invocation.surroundings, dry_run=bool(dry_run)
         )
@@ -224,7 +224,7 @@ def list_snapshots_in_recycle_bin(
     """Show the snapshots in the recycle bin."""
     from amictl.actions import recycling
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return recycling.list_snapshots_in_recycle_bin(
             store, snapshot_ids, invocation.surroundings, dry_run=bool(dry_run)
         )

@@ -60,6 +60,7 @@ def create_region(
     """
     from amictl.actions import regions as actions
 
+    actions.require_not_hiding(name, directory, regions.default_directory())
     return actions.create_region(
         regions.config_path(os.environ),
         name,

@@ -1,18 +1,21 @@
 """create-volume."""
 
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
-from amictl.cli.command import Result, command
+from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import FILE, MomentType
 from amictl.cli.options import dry_run, id_option, tag_specifications, tags_of
-from amictl.errors import UsageError
+from amictl.errors import UnsupportedError, UsageError
 
 
 @command(
     "create-volume",
+    presentation=Presentation(identifier="VolumeId"),
     examples=[
         (
             "A new disk image file",
@@ -33,7 +36,7 @@ from amictl.errors import UsageError
         ),
     ],
 )
-@click.argument("target", metavar="TARGET", type=FILE)
+@click.argument("target", metavar="TARGET", required=False, type=FILE)
 @id_option("--snapshot-id", "snap", help="The snapshot to write.")
 @id_option("--volume-id", "vol", help="Write the newest snapshot of this volume; see --as-of.")
 @click.option(
@@ -85,11 +88,22 @@ def create_volume(
 
 def _require_one_source(options: dict[str, Any]) -> None:
     if options["snapshot_id"] is None and options["volume_id"] is None:
+        if options["size_gib"] is not None:
+            raise _empty_volume(options["size_gib"], options["target"])
         raise UsageError("give --snapshot-id or --volume-id", code="MissingParameter")
     if options["snapshot_id"] is not None and options["volume_id"] is not None:
         raise _combination("--snapshot-id and --volume-id name two sources")
     if options["as_of"] is not None and options["volume_id"] is None:
         raise _combination("--as-of needs --volume-id")
+    if options["target"] is None:
+        raise UsageError("Missing argument 'TARGET'.", code="MissingParameter")
+
+
+def _empty_volume(size_gib: int, target: Path | None) -> UnsupportedError:
+    return UnsupportedError(
+        "create-volume writes snapshots, and makes no empty volume",
+        hint=f"make an empty disk with: truncate -s {size_gib}G {quote(str(target or 'FILE'))}",
+    )
 
 
 def _combination(message: str) -> UsageError:

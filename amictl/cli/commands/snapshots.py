@@ -60,7 +60,7 @@ def _attribute() -> Decorator:
 @click.option(
     "--copy-tags-from-source",
     type=click.Choice(("volume",)),
-    help="Give each snapshot the tags of its volume too, if amictl wrote that.",
+    help="Give each snapshot the tags of its volume too.",
 )
 @freezing
 @click.option(
@@ -155,7 +155,7 @@ def describe_snapshots(
     selection = describing.SnapshotSelection(
         snapshot_ids, owner_ids, restorable_by_user_ids, filters, bool(dry_run)
     )
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return describing.describe_snapshots(store, selection=selection)
 
 
@@ -211,7 +211,7 @@ def describe_snapshot_attribute(
     """
     from amictl.actions import snapshots
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return snapshots.describe_snapshot_attribute(
             store, snapshot_id, attribute, dry_run=bool(dry_run)
         )

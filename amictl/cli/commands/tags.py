@@ -124,5 +124,5 @@ def describe_tags(
     """Show the tags of images, snapshots and volumes."""
     from amictl.actions import tagging
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return tagging.describe_tags(store, filters, dry_run=bool(dry_run))

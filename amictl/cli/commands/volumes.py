@@ -41,7 +41,7 @@ def describe_volumes(
     """
     from amictl.actions import volumes
 
-    with invocation.open_store() as store:
+    with invocation.open_store_for_listing() as store:
         return volumes.describe_volumes(store, volume_ids, filters, dry_run=bool(dry_run))
 
 

@@ -1,0 +1,28 @@
+"""Values that stand in files: `file://PATH` in place of a value, as the AWS CLI has it."""
+
+import os
+from pathlib import Path
+
+from amictl.errors import StorageError, UsageError
+
+PREFIX = "file://"
+
+
+def text_or_file(text: str) -> str:
+    """The text itself, or what the file of `file://PATH` holds, without space at its ends.
+
+    Raises UsageError if that is not text, StorageError if it cannot be read.
+    """
+    if text.startswith(PREFIX):
+        home = os.path.expanduser(text.removeprefix(PREFIX))  # noqa: PTH111 - keeps ~unknown
+        return _text_of(os.path.expandvars(home))
+    return text
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except ValueError:
+        raise UsageError(f"the file {path!r} is not UTF-8 text") from None
+    except OSError as error:
+        raise StorageError.from_os_error(error, "read the parameter file") from error

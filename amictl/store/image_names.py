@@ -1,0 +1,79 @@
+"""Names of images: each belongs to one image that exists or is being made."""
+
+from amictl.errors import CorruptStoreError, ImageNameDuplicateError, ObjectMissingError
+from amictl.formats import records as record_format
+from amictl.model.records import ImageName
+from amictl.store import catalog, layout, pending
+from amictl.store.store import Store
+
+
+def require_free(store: Store, name: str) -> None:
+    """Raises ImageNameDuplicateError if an image has the name."""
+    _require_none(name, name_holder(store, name))
+
+
+def require_reserved(store: Store, name: str, image_id: str) -> None:
+    """Take an image name as `reserve_name`. Raises ImageNameDuplicateError if an image has it."""
+    _require_none(name, reserve_name(store, name, image_id))
+
+
+def reserve_name(store: Store, name: str, image_id: str) -> str | None:
+    """Take an image name; returns None, or the id of the image that has it.
+
+    A name whose image neither exists nor is being made is taken over.
+    """
+    with catalog.exclusively(store):
+        return take_name(store, name, image_id)
+
+
+def take_name(store: Store, name: str, image_id: str) -> str | None:
+    """The same for who holds the catalogue, as one who takes an image out of the recycle bin does:
+    nobody takes the name over before that image exists again.
+    """
+    place = layout.image_name(name)
+    wanted = record_format.encode(ImageName(name, image_id))
+    while not store.storage.write_if_absent(place, wanted):
+        try:
+            present = store.storage.read(place)
+        except ObjectMissingError:
+            continue
+        holder = _holder(present, name)
+        if _holds(store, holder):
+            return holder
+        if store.storage.replace_if_unchanged(place, wanted, present):
+            return None
+    return None
+
+
+def name_holder(store: Store, name: str) -> str | None:
+    """The image that has a name, or None; changes nothing."""
+    place = layout.image_name(name)
+    try:
+        holder = _holder(store.storage.read(place), name)
+    except ObjectMissingError:
+        return None
+    return holder if _holds(store, holder) else None
+
+
+def _require_none(name: str, holder: str | None) -> None:
+    if holder is not None:
+        raise ImageNameDuplicateError.of(name, holder)
+
+
+def _holder(data: bytes, name: str) -> str:
+    """The image that a name's record gives it to. Raises CorruptStoreError."""
+    place = layout.image_name(name)
+    record = record_format.decode(data, ImageName, place)
+    if record.name != name:
+        raise CorruptStoreError(f"{place} is about {record.name!r}")
+    return record.image_id
+
+
+def _holds(store: Store, image_id: str) -> bool:
+    """Whether an image exists or is being made.
+
+    Asked twice whether it exists: it may be finished after the first time, and then it is not
+    being made any more.
+    """
+    exists = catalog.exists
+    return exists(store, image_id) or pending.is_alive(store, image_id) or exists(store, image_id)

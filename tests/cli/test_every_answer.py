@@ -1,0 +1,111 @@
+"""Every command that AWS has too, called once in a busy region: its answer has AWS's shape."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from amictl.cli.main import program
+from tests.cli.test_images import make_disk
+from tests.cli.test_life_of_an_image import operation
+from tests.conftest import Home
+from tests.oracle import operation_model, require_ec2_shape
+
+NOTHING_TO_ANSWER = {"modify-snapshot-attribute", "reset-snapshot-attribute"}
+"""Refused, whatever is asked, until there are accounts."""
+NOTHING_TO_ANSWER |= {"reset-image-attribute"}
+
+PERIOD = ("--retention-period", "RetentionPeriodValue=1,RetentionPeriodUnit=DAYS")
+
+
+class Region:
+    """Calls commands, and remembers which."""
+
+    def __init__(self, amictl: Home) -> None:
+        self.amictl = amictl
+        self.called: set[str] = set()
+
+    def __call__(self, command: str, *words: str) -> dict[str, Any]:
+        finished = self.amictl(command, *words)
+        assert (finished.status, finished.err) == (0, ""), (command, finished.err)
+        result: dict[str, Any] = json.loads(finished.out) if finished.out else {}
+        require_ec2_shape(operation(command), result)
+        self.called.add(command)
+        return result
+
+
+@pytest.fixture
+def region(amictl: Home) -> Iterator[Region]:
+    region = Region(amictl)
+    yield region
+    shared = {name for name in program.table if operation_model(operation(name)) is not None}
+    assert region.called == shared - NOTHING_TO_ANSWER
+
+
+def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
+    folder = region.amictl.folder
+    disk = str(make_disk(folder / "disk.raw"))
+    tags = ["--tag-specifications", "ResourceType=snapshot,Tags=[{Key=stage,Value=prod}]"]
+    first = region("create-snapshot", disk, *tags, "--description", "first")["SnapshotId"]
+    make_disk(folder / "disk.raw", seed=2)
+    second = region("create-snapshot", disk)["SnapshotId"]
+    region("create-snapshots", disk, str(make_disk(folder / "data.raw", seed=3)))
+    image = region("create-image", "--name", "one", disk)["ImageId"]
+    mapping = f"DeviceName=/dev/sda1,Ebs={{SnapshotId={first}}}"
+    other = region(
+        "register-image", "--name", "two", "--root-device-name", "/dev/sda1",
+        "--block-device-mappings", mapping, "DeviceName=/dev/sdb,VirtualName=ephemeral0",
+        "DeviceName=/dev/sdc,Ebs={VolumeSize=1}",
+    )["ImageId"]  # fmt: skip
+    volume = region("create-volume", "--snapshot-id", first, str(folder / "back.raw"))["VolumeId"]
+
+    region("create-tags", "--resources", image, volume, "--tags", "Key=a,Value=b", "Key=c,Value=")
+    region("delete-tags", "--resources", image, "--tags", "Key=c")
+    assert region("describe-tags")["Tags"]
+    asked = ["--image-id", image]
+    region("modify-image-attribute", *asked, "--description", "changed")
+    for attribute in ("description", "bootMode", "lastLaunchedTime", "launchPermission",
+                      "productCodes", "deregistrationProtection"):  # fmt: skip
+        region("describe-image-attribute", *asked, "--attribute", attribute)
+    for attribute in ("createVolumePermission", "productCodes"):
+        region("describe-snapshot-attribute", "--snapshot-id", first, "--attribute", attribute)
+    later = (datetime.now(UTC) + timedelta(days=100)).isoformat()
+    region("enable-image-deprecation", *asked, "--deprecate-at", later)
+    region("enable-image-deregistration-protection", *asked, "--with-cooldown")
+    region("disable-image-deregistration-protection", *asked)
+    region("disable-image", *asked)
+    assert len(region("describe-images", "--include-disabled")["Images"]) == 2
+    region("enable-image", *asked)
+    region("disable-image-deprecation", *asked)
+    lock = ["--lock-mode", "governance", "--lock-duration", "3"]
+    region("lock-snapshot", "--snapshot-id", first, *lock)
+    assert region("describe-locked-snapshots")["Snapshots"]
+    region("unlock-snapshot", "--snapshot-id", first)
+    assert len(region("describe-snapshots")["Snapshots"]) == 5
+    assert region("describe-volumes")["Volumes"]
+    region("describe-regions")
+
+    blocks = region("list-snapshot-blocks", "--snapshot-id", first)["Blocks"]
+    between = ["--first-snapshot-id", first, "--second-snapshot-id", second]
+    assert region("list-changed-blocks", *between)["ChangedBlocks"]
+    block = ["--block-index", str(blocks[0]["BlockIndex"])]
+    token = ["--block-token", blocks[0]["BlockToken"]]
+    region("get-snapshot-block", "--snapshot-id", first, *block, *token, str(folder / "block.bin"))
+
+    rules = [
+        region("create-rule", "--resource-type", kind, *PERIOD)["Identifier"]
+        for kind in ("EC2_IMAGE", "EBS_SNAPSHOT")
+    ]
+    region("list-rules", "--resource-type", "EC2_IMAGE")
+    region("get-rule", "--identifier", rules[0])
+    region("update-rule", "--identifier", rules[0], "--description", "a day")
+    region("deregister-image", "--image-id", other, "--delete-associated-snapshots")
+    region("delete-snapshot", "--snapshot-id", second)
+    assert region("list-images-in-recycle-bin")["Images"]
+    assert len(region("list-snapshots-in-recycle-bin")["Snapshots"]) == 2
+    region("restore-snapshot-from-recycle-bin", "--snapshot-id", first)
+    region("restore-image-from-recycle-bin", "--image-id", other)
+    region("delete-rule", "--identifier", rules[0])
+    region("delete-volume", "--volume-id", volume)
