@@ -45,7 +45,7 @@ def describe_snapshots(
         raise DryRunError
     return {
         "Snapshots": sorted(
-            found, key=lambda snapshot: (snapshot["StartTime"], snapshot["SnapshotId"])
+            found, key=lambda snapshot: (snapshot.get("StartTime", ""), snapshot["SnapshotId"])
         )
     }
 
@@ -86,7 +86,6 @@ def _pending(seen: Seen) -> _Shape | None:
 def _damaged(snapshot_id: str, error: AmictlError) -> _Shape:
     return {
         "SnapshotId": snapshot_id,
-        "StartTime": "",
         "State": "error",
         "StateMessage": error.message,
     }

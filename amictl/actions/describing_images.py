@@ -52,7 +52,7 @@ def describe_images(
         raise DryRunError
     details = _Details(store, named=bool(selection.image_ids))
     images = [details.added(image) for image in found]
-    images.sort(key=lambda image: (image["CreationDate"], image["ImageId"]))
+    images.sort(key=lambda image: (image.get("CreationDate", ""), image["ImageId"]))
     return {"Images": images}
 
 
@@ -96,7 +96,7 @@ def _pending(seen: Seen) -> _Shape | None:
 
 def _damaged(image_id: str, error: AmictlError) -> _Shape:
     reason = {"Code": error.code, "Message": error.message}
-    return {"ImageId": image_id, "CreationDate": "", "State": "invalid", "StateReason": reason}
+    return {"ImageId": image_id, "State": "invalid", "StateReason": reason}
 
 
 _IMAGES = Kind(

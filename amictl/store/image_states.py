@@ -28,7 +28,7 @@ def registered_image(store: Store, image_id: str) -> tuple[ImageCore, Attributes
     attributes = catalog.read_attributes(store, image_id)
     if attributes.state == catalog.IN_BIN:
         command = "amictl list-images-in-recycle-bin"
-        raise unavailable(image_id, hint=f"{command} says until when it can be restored")
+        raise unavailable(image_id, hint=f"{command} says whether it can still be restored")
     return core, attributes
 
 

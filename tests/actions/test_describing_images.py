@@ -292,8 +292,31 @@ def test_a_damaged_image_does_not_hide_the_others(workshop: Workshop, web: str, 
     with workshop.open() as store:
         images = describe_images(store)["Images"]
         assert [image["State"] for image in images] == ["invalid", "available"]
+        require_ec2_shape("DescribeImages", {"Images": images})
         with pytest.raises(CorruptStoreError):
             describe_images(store, (web,))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("platform", "windows", ["ami-" + "1" * 17]),
+        ("state-reason-code", "CorruptStore", ["ami-" + "2" * 17]),
+        ("state-reason-message", "*JSON*", ["ami-" + "2" * 17]),
+        ("state", "invalid", ["ami-" + "2" * 17]),
+    ],
+)
+def test_filters_of_what_is_rare(
+    workshop: Workshop, web: str, name: str, value: str, found: list[str]
+) -> None:
+    with workshop.open() as store:
+        core, attributes = catalog.read_image(store, web), catalog.read_attributes(store, web)
+        windows = replace(core, image_id="ami-" + "1" * 17, name="windows", platform="windows")
+        catalog.put_image(store, windows, replace(attributes, id=windows.image_id))
+        (workshop.root / layout.core("ami-" + "2" * 17)).write_bytes(b"no JSON")
+        selection = ImageSelection(filters=({"Name": name, "Values": [value]},))
+        images = describe_images(store, selection=selection)["Images"]
+    assert [image["ImageId"] for image in images] == found
 
 
 def of_a_newer_version(path: Path) -> None:
