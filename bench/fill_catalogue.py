@@ -13,7 +13,7 @@ from pathlib import Path
 from amictl.model.ids import new_id
 from amictl.model.records import Attributes, ImageCore, Mapping, tags_from
 from amictl.model.times import timestamp
-from amictl.store import catalog
+from amictl.store import catalog, image_names
 from amictl.store.opening import open_store
 
 
@@ -35,7 +35,7 @@ def main() -> None:
                 mappings=(Mapping("/dev/sda1", snapshot_id, 1, delete_on_termination=True),),
             )
             tags = tags_from({"machine": str(number % 100), "stage": "production"})
-            assert catalog.reserve_name(store, core.name, core.image_id) is None
+            assert image_names.reserve_name(store, core.name, core.image_id) is None
             catalog.put_image(
                 store, core, Attributes(core.image_id, 0, "available", "a machine", tags)
             )
