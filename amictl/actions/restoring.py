@@ -62,7 +62,12 @@ def create_volume(
         raise DryRunError
     filling = Filling(store, core, surroundings.progress)
     if existing:
-        written = _rewrite(store, filling, core, request.target, size_bytes)
+        try:
+            written = _rewrite(store, filling, core, request.target, size_bytes)
+        except BaseException:  # the target stays unfinished, and says so
+            ids = (store.volume_id(path_text(request.target)), core.snapshot_id)
+            events.record(store, surroundings, "CreateVolume", ids, "error")
+            raise
     else:
         written = _create(store, filling, request, size_bytes)
     volume = _volume(store, core, request, size_bytes, surroundings)

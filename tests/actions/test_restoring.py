@@ -24,6 +24,7 @@ from amictl.errors import (
 )
 from amictl.model.records import Features
 from amictl.progress import Silent, Step
+from amictl.store import events
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.workshop import MIB, SEGMENT, Workshop, flip, same
 
@@ -225,6 +226,19 @@ def test_an_unfinished_restore_leaves_the_mark(taken: Taken) -> None:
     with pytest.raises(CorruptStoreError):
         workshop.volume(snapshot_id, target, in_place=True)
     assert mark_of(target).read_text() == f"{snapshot_id}\n"
+
+
+def test_a_restore_in_place_that_is_broken_off_leaves_an_event(taken: Taken) -> None:
+    workshop, snapshot_id = taken
+    damage(workshop)
+    with pytest.raises(CorruptStoreError):
+        workshop.volume(snapshot_id, workshop.file("target", b"x"), in_place=True)
+    with pytest.raises(CorruptStoreError):
+        workshop.volume(snapshot_id, workshop.folder / "new")
+    with workshop.open() as store:
+        volume_id = store.volume_id(str((workshop.folder / "target").resolve()))
+        found = [one for one in events.read_all(store).events if one.operation == "CreateVolume"]
+    assert [(one.ids, one.outcome) for one in found] == [((volume_id, snapshot_id), "error")]
 
 
 def test_an_unfinished_restore_is_finished_by_running_it_again(taken: Taken) -> None:
