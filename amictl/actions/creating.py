@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,15 +200,12 @@ def create_image(
     freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
     with _frozen(store, [path for _, path in request.disks], freeze, surroundings) as disks:
         plans = [_plan(store, disk, image_id, request, surroundings) for disk in disks]
+        volumes = {
+            device: (plan.work.snapshot_id, plan.work.size_bytes)
+            for device, plan in zip(devices, plans, strict=True)
+        }
         wanted = _image_request(store, disks[0], image_id, request, surroundings)
-        core = image_core(
-            wanted,
-            {
-                device: (plan.work.snapshot_id, plan.work.size_bytes)
-                for device, plan in zip(devices, plans, strict=True)
-            },
-            lambda given: catalog.read_snapshot(store, require_id("snap", given)).size_bytes,
-        )
+        core = image_core(wanted, volumes, partial(_snapshot_size, store))
         if request.dry_run:
             raise DryRunError
         image = PendingImage(core, request.description, tags_from(request.image_tags or {}))
@@ -263,6 +261,10 @@ def _volume_tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
         return volume_records.attributes(store, volume_id).tags
     except VolumeNotFoundError:
         return ()
+
+
+def _snapshot_size(store: Store, snapshot_id: str) -> int:
+    return catalog.read_snapshot(store, require_id("snap", snapshot_id)).size_bytes
 
 
 def _without_commands(freeze: FreezeRequest) -> FreezeRequest:

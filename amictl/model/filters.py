@@ -6,6 +6,7 @@ Values of one filter are alternatives; all filters must match. Case matters.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from amictl.errors import UnsupportedError, UsageError
@@ -17,23 +18,25 @@ _LONGEST = 200
 
 
 def matching(
-    items: Iterable[Any], filters: Iterable[Mapping[str, Any]], known: Mapping[str, Texts]
+    items: Iterable[Any],
+    filters: Iterable[Mapping[str, Any]],
+    known: Mapping[str, Texts],
+    not_here: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Any]:
     """The items that all filters, each `{"Name": …, "Values": […]}`, match.
 
     `known` has the texts for each name of a filter; a name that ends in `:` stands for a family,
-    whose texts are those that follow that name in `KEY=VALUE` form. Raises UsageError for an
-    unknown filter, or one without values.
+    whose texts are those that follow that name in `KEY=VALUE` form. `not_here` gives the reason why
+    a filter of EC2 has no meaning, by its name or by what stands before its first dot. Raises
+    UnsupportedError for such a filter, UsageError for an unknown one, or one without values.
     """
+    filters = tuple(filters)
+    _require_meaning(filters, not_here)
     tests = [_test(one, known) for one in filters]
     return [item for item in items if all(test(item) for test in tests)]
 
 
-def require_meaning(filters: Iterable[Mapping[str, Any]], not_here: Mapping[str, str]) -> None:
-    """Raises UnsupportedError for a filter of EC2 that has no meaning here.
-
-    `not_here` gives the reason by the name, or by what stands before its first dot.
-    """
+def _require_meaning(filters: Iterable[Mapping[str, Any]], not_here: Mapping[str, str]) -> None:
     for one in filters:
         name = str(one.get("Name"))
         reason = not_here.get(name) or not_here.get(name.partition(".")[0])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amictl.model.filters import Texts, matching, require_meaning, tag_texts, text_of
+from amictl.model.filters import Texts, matching, tag_texts, text_of
 
 _FIELDS = {
     "architecture": "Architecture",
@@ -83,6 +83,4 @@ def matching_images(
 
     Raises UsageError for an unknown filter, UnsupportedError for one that has no meaning here.
     """
-    filters = tuple(filters)
-    require_meaning(filters, _NOT_HERE)
-    return matching(images, filters, KNOWN)
+    return matching(images, filters, KNOWN, _NOT_HERE)
