@@ -16,6 +16,7 @@ from amictl.model.records import (
     Attributes,
     CheckLog,
     DamageList,
+    DomainHeader,
     Epoch,
     Event,
     EventLog,
@@ -24,6 +25,7 @@ from amictl.model.records import (
     PendingImage,
     PendingSnapshot,
     PendingState,
+    RegionSettings,
     RetentionRules,
     SnapshotCore,
     StoreConfig,
@@ -55,6 +57,8 @@ _FORMATS: dict[type, str] = {
     Event: "amictl-event",
     EventLog: "amictl-events",
     RetentionRules: "amictl-retention-rules",
+    RegionSettings: "amictl-region-settings",
+    DomainHeader: "amictl-domain",
 }
 
 

@@ -22,6 +22,9 @@ VolumeId = Annotated[str, Meta(pattern=r"\Avol-[0-9a-f]{17}\Z")]
 OwnerId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
 Hex32 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex64 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+KeyId = Annotated[
+    str, Meta(pattern=r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+]
 RuleId = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z]{11}\Z")]
 DeviceName = Annotated[str, Meta(pattern=r"\A(/dev/[a-z][a-z0-9]{1,31}|xvd[a-z]{1,2})\Z")]
 VirtualName = Annotated[str, Meta(pattern=r"\Aephemeral([0-9]|1[0-9]|2[0-3])\Z")]
@@ -269,6 +272,33 @@ class RetentionRules:
     """All retention rules of a region."""
 
     rules: tuple[RetentionRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DomainHeader:
+    """What opens an encrypted domain: its root secret, wrapped to the recipients of its key.
+
+    `wrapped` is an age file in base64; `commitment` is made of the secret, so that a header that
+    opens to another one is noticed.
+    """
+
+    domain_id: Hex32
+    key_id: KeyId
+    commitment: Hex64
+    wrapped: str
+    generation: Count
+    created: str
+    further: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """What holds for all that is new in a region; `default_key` is None until one was chosen."""
+
+    encryption_by_default: bool = False
+    default_key: KeyId | None = None
+    max_concurrent_copies: Count = 100
+    further: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

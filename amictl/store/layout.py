@@ -10,6 +10,7 @@ CURRENT = "index/CURRENT"
 DAMAGE = "damage.json"
 CHECKS = "checks.json"
 RULES = "recycle-rules.json"
+SETTINGS = "settings.json"
 FOLDERS = (
     "packs",
     "index",
@@ -71,6 +72,11 @@ def attributes_id(name: str) -> str | None:
 def pending(record_id: str) -> str:
     """The object of work that is not finished."""
     return f"pending/{record_id}.json"
+
+
+def domain(domain_id: str) -> str:
+    """The object of the header of an encrypted domain."""
+    return f"domains/{domain_id}.json"
 
 
 def image_name(name: str) -> str:

@@ -11,11 +11,21 @@ from functools import partial
 from amictl.errors import UNREADABLE, CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
-from amictl.store import catalog, events, layout, pending, recycling, remains, volume_records
+from amictl.store import (
+    catalog,
+    events,
+    layout,
+    pending,
+    recycling,
+    remains,
+    settings,
+    volume_records,
+)
 from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
-_ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, *layout.FOLDERS}
+_ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, layout.SETTINGS}
+_ROOT |= set(layout.FOLDERS)
 _BELONGING = {
     "": "|".join(map(re.escape, sorted(_ROOT))),
     "packs": rf"{_HEX32}\.(pack|par)",
@@ -101,6 +111,7 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
     yield layout.DAMAGE, store.damage
     yield layout.CHECKS, partial(_read_if_there, store, layout.CHECKS, CheckLog)
     yield layout.RULES, lambda: recycling.read_rules(store)
+    yield layout.SETTINGS, lambda: settings.read(store)
     for name, _ in _belonging(store, "events"):
         yield name, partial(_read_events, store, name)
     for name, _ in _belonging(store, "names"):
