@@ -48,13 +48,14 @@ def key_id_of(recipient: str) -> str:
     return str(uuid.UUID(bytes=blake3(recipient.encode()).digest(16)))
 
 
-def new_identity(created: str) -> bytes:
-    """A new identity as age-keygen writes it, with the time in a comment."""
+def new_identity(created: str) -> tuple[Identity, bytes]:
+    """A new identity, and its file as age-keygen writes it, with the time in a comment."""
     from pyrage import x25519
 
-    identity = x25519.Identity.generate()
-    public = identity.to_public()
-    return f"# created: {created}\n# public key: {public}\n{identity}\n".encode()
+    opener = x25519.Identity.generate()
+    public = str(opener.to_public())
+    text = f"# created: {created}\n# public key: {public}\n{opener}\n"
+    return Identity(public, opener), text.encode()
 
 
 def protected(text: bytes, passphrase: str) -> bytes:
