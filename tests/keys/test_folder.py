@@ -50,7 +50,7 @@ def test_a_file_that_others_can_read_is_refused(chest: Chest, suffix: str) -> No
     path = chest.path / f"{key_id}.{suffix}"
     path.chmod(0o640)
     with pytest.raises(KeyUnavailableError) as caught:
-        chest.keyring().wrap(key_id, b"") and chest.folder.identity(key_id)
+        chest.folder.identity(chest.folder.find(key_id).key_id)
     assert caught.value.hint == f"run: chmod 600 {path}"
 
 
