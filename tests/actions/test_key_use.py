@@ -10,7 +10,13 @@ import pyrage
 import pytest
 
 from amictl.actions import key_use
-from amictl.errors import ConflictError, KeyNotFoundError, KeyUnavailableError, UsageError
+from amictl.errors import (
+    ConflictError,
+    CorruptStoreError,
+    KeyNotFoundError,
+    KeyUnavailableError,
+    UsageError,
+)
 from amictl.formats import records
 from amictl.model.records import DomainHeader, Tag
 from amictl.store import key_use as store_key_use
@@ -244,3 +250,14 @@ def test_a_domain_that_its_key_does_not_open_is_not_wrapped_anew(
         with pytest.raises(KeyUnavailableError):
             store_key_use.rewrap(store, chest.keyring(), DOMAIN)
     assert domain(workshop) == wrapped
+
+
+def test_a_header_under_the_id_of_another_domain_is_refused(
+    workshop: Workshop, chest: Chest
+) -> None:
+    key_id = chest.create()
+    give_domain(workshop, chest, key_id)
+    folder = workshop.root / "domains"
+    (folder / f"{DOMAIN}.json").rename(folder / f"{'d1' * 16}.json")
+    with workshop.open() as store, pytest.raises(CorruptStoreError, match=f"is about {DOMAIN}"):
+        store_key_use.domains_of_key(store, key_id)

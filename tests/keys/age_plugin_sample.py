@@ -47,7 +47,8 @@ def _read() -> tuple[list[str], bytes]:
 
 def _write(words: str, body: bytes = b"") -> None:
     text = base64.b64encode(body).decode().rstrip("=")
-    print(f"-> {words}\n{text}", flush=True)
+    sys.stdout.write(f"-> {words}\n{text}\n")
+    sys.stdout.flush()
 
 
 def _until_done() -> list[tuple[list[str], bytes]]:
