@@ -12,7 +12,7 @@ from amictl.formats import node as node_format
 from amictl.formats import records as record_format
 from amictl.model.blockmap import Interior, Leaf, Location, Name, Node
 from amictl.model.records import DamageList, Features, StoreConfig
-from amictl.storage.directory import DirectoryStorage
+from amictl.storage.interface import Storage
 from amictl.store import layout
 from amictl.store.index import Damage, Index
 
@@ -26,7 +26,7 @@ class Store:
     Reading takes no lock. Whatever is read is checked against its name.
     """
 
-    def __init__(self, storage: DirectoryStorage, config: StoreConfig) -> None:
+    def __init__(self, storage: Storage, config: StoreConfig) -> None:
         self.storage = storage
         self.config = config
         self._index: Index | None = None
@@ -73,7 +73,7 @@ class Store:
             found = record_format.decode(data, DamageList, layout.DAMAGE)
         except CorruptStoreError as error:
             error.hint = (
-                f"remove {str(self.storage.root / layout.DAMAGE)!r}, then run: amictl check-store "
+                f"remove {self.storage.where(layout.DAMAGE)!r}, then run: amictl check-store "
                 "--read-data, which finds again what it said"
             )
             raise
@@ -178,7 +178,7 @@ class Store:
     @property
     def marks(self) -> Path:
         """Where incomplete restores to devices are marked."""
-        return self.storage.root / "marks"
+        return self.storage.marks
 
     def describe(self, location: Location) -> str:
         """A place in words, for messages."""
