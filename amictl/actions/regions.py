@@ -107,6 +107,11 @@ def describe_regions(
     return {"Regions": [_described(region) for region in found]}
 
 
+def region_names(config_path: Path) -> list[str]:
+    """The names of all regions in the configuration, in its order. Raises UsageError."""
+    return [region.name for region in config.decode(_read(config_path))]
+
+
 def find_region(config_path: Path, name: str, default_directory: Path) -> RegionConfig:
     """The region of this name. Raises RegionNotFoundError."""
     for region in config.decode(_read(config_path)):

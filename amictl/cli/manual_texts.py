@@ -56,6 +56,12 @@ ENVIRONMENT = (
     ("AMICTL_STORE", "The directory, if neither is given; it wins over AMICTL_REGION."),
     ("AMICTL_OUTPUT", "The form of the result, if --output is not given."),
     ("AMICTL_CONFIG", "The configuration file."),
+    ("AMICTL_KEYS", "The key folder."),
+    (
+        "AMICTL_PASSPHRASE_FILE, AMICTL_PASSPHRASE_COMMAND, AMICTL_PASSPHRASE_FD",
+        "Where the passphrase of a key is when nobody types it: in the first line of a file with"
+        " mode 0600, of what a command of the shell writes, or of a file descriptor.",
+    ),
     ("NO_COLOR", "If it is not empty, nothing is coloured."),
 )
 
@@ -69,6 +75,10 @@ FILES = (
         "$XDG_DATA_HOME/amictl/local",
         "The region local, unless config.toml says otherwise."
         " Without XDG_DATA_HOME it is under ~/.local/share.",
+    ),
+    (
+        "$XDG_DATA_HOME/amictl/keys",
+        "The key folder, unless AMICTL_KEYS names another; see amictl-security(7).",
     ),
 )
 
@@ -90,4 +100,4 @@ EXIT_STATUS = (
     ("143", "SIGTERM stopped it."),
 )  # fmt: skip
 
-SEE_ALSO = ("amictl-ec2(7)", "amictl-store(5)")
+SEE_ALSO = ("amictl-ec2(7)", "amictl-security(7)", "amictl-store(5)")

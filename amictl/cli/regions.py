@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,30 @@ def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store
     """The store to read. Raises RegionNotFoundError."""
     from amictl.store import opening
 
-    return opening.open_store(_directory(options, environment))
+    return _with_keys(opening.open_store(_directory(options, environment)))
+
+
+def every_region(
+    options: GlobalOptions, environment: Mapping[str, str]
+) -> "dict[str, Callable[[], Store]]":
+    """How to open each region there is, by its name; what --store names is one by its path."""
+    from amictl.actions import regions
+    from amictl.store import layout
+
+    names = regions.region_names(config_path(environment))
+    if regions.DEFAULT_REGION not in names and (default_directory() / layout.CONFIG).exists():
+        names.insert(0, regions.DEFAULT_REGION)
+    places = {name: replace(options, region=name, store=None) for name in names}
+    if options.store is not None:
+        places[str(options.store)] = options
+    return {name: partial(open_store, place, environment) for name, place in places.items()}
+
+
+def _with_keys(store: "Store") -> "Store":
+    from amictl.cli.user_keys import UserKeyring
+
+    store.keyring = UserKeyring()
+    return store
 
 
 def open_store_or_empty(
@@ -72,7 +96,7 @@ def open_or_create_store(
     directory = _directory(options, environment)
     if options.store is None and directory != default_directory():
         return open_store(options, environment)
-    return regions.open_or_create(directory, surroundings)
+    return _with_keys(regions.open_or_create(directory, surroundings))
 
 
 def open_or_rehearse_store(

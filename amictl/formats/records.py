@@ -8,8 +8,8 @@ import msgspec
 from blake3 import blake3
 
 from amictl.errors import CorruptStoreError, UnsupportedError
-from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model.blockmap import tree_height
+from amictl.model.keys import KeyRecord
 from amictl.model.records import (
     FORMAT_VERSION,
     STATES,
@@ -59,6 +59,7 @@ _FORMATS: dict[type, str] = {
     RetentionRules: "amictl-retention-rules",
     RegionSettings: "amictl-region-settings",
     DomainHeader: "amictl-domain",
+    KeyRecord: "amictl-key",
 }
 
 
@@ -121,9 +122,9 @@ def _require_root(core: ImageCore, place: str) -> None:
 
 
 def _require_sound_snapshot(core: SnapshotCore, place: str) -> None:
-    if core.hash != "blake3" or core.domain != PLAIN_DOMAIN.hex():
+    if core.hash != "blake3":
         raise UnsupportedError(
-            f"{place} has a hash or a domain that this amictl does not know",
+            f"{place} has a hash that this amictl does not know",
             hint="use a newer amictl",
         )
     try:

@@ -18,3 +18,10 @@ class Keyring(Protocol):
         Raises KeyUnavailableError.
         """
         ...
+
+    def resolve(self, name: str) -> str:
+        """The id of a key that can be used, by its id, an alias or the end of an ARN.
+
+        Raises KeyNotFoundError, KeyUnavailableError.
+        """
+        ...

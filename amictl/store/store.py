@@ -14,6 +14,7 @@ from amictl.model.blockmap import Interior, Leaf, Location, Name, Node
 from amictl.model.records import DamageList, Features, StoreConfig
 from amictl.storage.interface import Storage
 from amictl.store import layout
+from amictl.store.domains import Keyring
 from amictl.store.index import Damage, Index
 
 _INTERIORS_KEPT = 512
@@ -23,12 +24,14 @@ KNOWN_FEATURES = Features()
 class Store:
     """One region, open for reading; `store.writing.Writer` changes it.
 
-    Reading takes no lock. Whatever is read is checked against its name.
+    Reading takes no lock. Whatever is read is checked against its name. Whoever opens it gives it
+    the keyring, without which only what is plain can be read.
     """
 
     def __init__(self, storage: Storage, config: StoreConfig) -> None:
         self.storage = storage
         self.config = config
+        self.keyring: Keyring | None = None
         self._index: Index | None = None
         self._interiors: OrderedDict[Name, Interior] = OrderedDict()
         self._lock = threading.Lock()

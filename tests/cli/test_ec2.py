@@ -169,7 +169,7 @@ def test_the_section_of_an_operation_names_what_is_refused(name: str) -> None:
         (["describe-vpcs"], "networks belong to your hypervisor"),
         (["get-lifecycle-policies"], "no policies"),
         (["start-snapshot", "--volume-size", "8"], "use create-snapshot"),
-        (["schedule-key-deletion"], "does not encrypt"),
+        (["rotate-key-on-demand"], "never replaced under the same id"),
         (["restore", "latest"], "use create-volume"),
         (["prune"], "delete-snapshot"),
         (["wait", "instance-running"], "by your hypervisor"),

@@ -109,3 +109,19 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     region("restore-image-from-recycle-bin", "--image-id", other)
     region("delete-rule", "--identifier", rules[0])
     region("delete-volume", "--volume-id", volume)
+    call_all_about_keys(region)
+
+
+def call_all_about_keys(region: Region) -> None:
+    key = region("create-key", "--alias", "web")["KeyMetadata"]["KeyId"]
+    region("describe-key", "--key-id", "alias/web")
+    region("create-alias", "--alias-name", "alias/other", "--target-key-id", key)
+    region("delete-alias", "--alias-name", "alias/other")
+    region("enable-ebs-encryption-by-default")
+    region("disable-ebs-encryption-by-default")
+    region("get-ebs-encryption-by-default")
+    region("modify-ebs-default-kms-key-id", "--kms-key-id", key)
+    region("get-ebs-default-kms-key-id")
+    region("reset-ebs-default-kms-key-id")
+    region("schedule-key-deletion", "--key-id", key)
+    region("cancel-key-deletion", "--key-id", key)

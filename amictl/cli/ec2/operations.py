@@ -109,15 +109,6 @@ _SNAPSHOTS = (
     )
 )
 
-_ENCRYPTION = same(
-    "this version does not encrypt; put the store on an encrypted file system",
-    "disable-ebs-encryption-by-default enable-ebs-encryption-by-default"
-    " get-ebs-encryption-by-default",
-) | same(
-    "this version does not encrypt, so there is no default key",
-    "get-ebs-default-kms-key-id modify-ebs-default-kms-key-id reset-ebs-default-kms-key-id",
-)
-
 _VOLUMES = {
     "attach-volume": (
         "a volume is a file or a device: give it to a virtual machine with your hypervisor, or"
@@ -260,4 +251,4 @@ _PLACES = {
     " describe-principal-id-format modify-id-format modify-identity-id-format",
 )
 
-EC2 = _IMAGES | _ACCESS | _SNAPSHOTS | _ENCRYPTION | _VOLUMES | _TASKS | _MACHINES | _PLACES
+EC2 = _IMAGES | _ACCESS | _SNAPSHOTS | _VOLUMES | _TASKS | _MACHINES | _PLACES
