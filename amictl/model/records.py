@@ -119,6 +119,14 @@ class SnapshotCore:
 
 
 @dataclass(frozen=True, slots=True)
+class LineageSecrets:
+    """What is sealed in the core of an encrypted snapshot; `cut_secret` where the cut is secret."""
+
+    fingerprint_key: Hex64
+    cut_secret: Hex64 | None
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """One block device of an image: a snapshot, a new empty volume, or an ephemeral device."""
 
@@ -165,7 +173,7 @@ class Attributes:
 
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
-        return next((tag.value for tag in self.further if tag.key == key), None)
+        return value_of(self.further, key)
 
     def with_facts(self, facts: dict[str, str | None]) -> "Attributes":
         """The same with these facts; None removes one."""
@@ -330,6 +338,11 @@ class CheckLog:
     """When packs were last read whole."""
 
     packs: tuple[PackCheck, ...] = ()
+
+
+def value_of(tags: tuple[Tag, ...], key: str) -> str | None:
+    """The value under a key, or None."""
+    return next((tag.value for tag in tags if tag.key == key), None)
 
 
 def tags_from(pairs: dict[str, str]) -> tuple[Tag, ...]:

@@ -10,6 +10,8 @@ from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import SEGMENT_SIZE, Name, segment_length
 from amictl.model.records import SnapshotCore
 from amictl.progress import Progress, Step
+from amictl.store import authenticity
+from amictl.store.lineages import lineage_of
 from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
@@ -60,7 +62,9 @@ class Filling:
         self._store = store
         self._core = core
         self._map = map_of(core)
-        self._key = bytes.fromhex(core.fingerprint_key)
+        authenticity.require_authentic(store, core)
+        # Keys are opened here, before there are other processes.
+        self._key = lineage_of(store, core).fingerprint_key
         self._progress = progress
         worth = core.data_bytes >= _WORTH_PROCESSES
         self._processes = process_count(store.storage) if worth else 1
