@@ -117,6 +117,18 @@ class SnapshotCore:
     signatures: tuple[str, ...] = ()
     further: tuple[Tag, ...] = ()
 
+    @property
+    def taken(self) -> str:
+        """When the disk had this content: of a copy, the moment of what it was copied from.
+
+        Disks that were frozen together have one such time.
+        """
+        return min(self.start_time, self.freeze.moment)
+
+    def fact(self, key: str) -> str | None:
+        """What `further` has under a key."""
+        return _fact(self.further, key)
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
@@ -148,6 +160,10 @@ class ImageCore:
     signatures: tuple[str, ...] = ()
     further: tuple[Tag, ...] = ()
 
+    def fact(self, key: str) -> str | None:
+        """What `further` has under a key."""
+        return _fact(self.further, key)
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -165,7 +181,7 @@ class Attributes:
 
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
-        return next((tag.value for tag in self.further if tag.key == key), None)
+        return _fact(self.further, key)
 
     def with_facts(self, facts: dict[str, str | None]) -> "Attributes":
         """The same with these facts; None removes one."""
@@ -208,6 +224,15 @@ class PendingState:
 
     done: int
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyToken:
+    """A ClientToken that was given, the BLAKE3 of the request with it, and the image it made."""
+
+    token: str
+    request: Hex64
+    image_id: ImageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +355,10 @@ class CheckLog:
     """When packs were last read whole."""
 
     packs: tuple[PackCheck, ...] = ()
+
+
+def _fact(further: tuple[Tag, ...], key: str) -> str | None:
+    return next((tag.value for tag in further if tag.key == key), None)
 
 
 def tags_from(pairs: dict[str, str]) -> tuple[Tag, ...]:
