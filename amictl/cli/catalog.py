@@ -10,13 +10,23 @@ COMMANDS = {
         "check_store",
         "Find every missing, damaged or foreign piece of a store.",
     ),
+    "copy-image": Entry(
+        f"{_COMMANDS}.copying", "copy_image", "Copy an image from another region, or within one."
+    ),
+    "copy-snapshot": Entry(
+        f"{_COMMANDS}.copying",
+        "copy_snapshot",
+        "Copy a snapshot from another region, or within one.",
+    ),
     "create-image": Entry(
         f"{_COMMANDS}.creating",
         "create_image",
         "Register the disks of a machine, as they are now, as an image.",
     ),
     "create-region": Entry(
-        f"{_COMMANDS}.regions", "create_region", "Make a store in a directory and give it a name."
+        f"{_COMMANDS}.regions",
+        "create_region",
+        "Make a store in a directory or a bucket and give it a name.",
     ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
@@ -40,6 +50,11 @@ COMMANDS = {
         f"{_COMMANDS}.restoring",
         "create_volume",
         "Write a snapshot to a disk image file or a block device.",
+    ),
+    "delete-region": Entry(
+        f"{_COMMANDS}.regions",
+        "delete_region",
+        "Remove a region that holds nothing, or only its name.",
     ),
     "delete-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
@@ -163,6 +178,11 @@ COMMANDS = {
         f"{_COMMANDS}.image_attributes",
         "modify_image_attribute",
         "Change the description of an image. Nothing else of an image can change, but its tags.",
+    ),
+    "modify-region": Entry(
+        f"{_COMMANDS}.regions",
+        "modify_region",
+        "Make a region the default one, or change its settings.",
     ),
     "modify-snapshot-attribute": Entry(
         f"{_COMMANDS}.snapshots",

@@ -513,6 +513,6 @@ def test_a_snapshot_in_the_bin_is_not_found(regions: Regions) -> None:
         days = {"RetentionPeriodValue": 3, "RetentionPeriodUnit": "DAYS"}
         create_rule(store, CreateRuleRequest("EBS_SNAPSHOT", days), east.surroundings)
         delete_snapshot(store, snapshot_id, east.surroundings)
-        assert list_snapshots_in_recycle_bin(store)["Snapshots"]
+        assert list_snapshots_in_recycle_bin(store, (), east.surroundings)["Snapshots"]
     with pytest.raises(SnapshotNotFoundError):
         regions.copy_snapshot(snapshot_id)
