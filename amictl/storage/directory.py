@@ -268,6 +268,19 @@ class DirectoryStorage:
         with _translated("make the folder", path):
             make_directories(self.disk, path)
 
+    def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
+        with _translated("remove", self.root):
+            for name in locks:
+                with suppress(FileNotFoundError):
+                    self.disk.unlink(self.root / name)
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    self.disk.remove_directory(self.root / folder)
+            self.disk.sync_directory(self.root)
+        with suppress(OSError):  # it may be of somebody else, as a mount point is
+            self.disk.remove_directory(self.root)
+            self.disk.sync_directory(self.root.parent)
+
     def settle(self, folder: str) -> None:
         path = self.root / folder
         with _translated("sync", path):

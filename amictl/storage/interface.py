@@ -182,6 +182,10 @@ class Storage(Protocol):
         """Make a folder that an older store may lack; durable when it returns."""
         ...
 
+    def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
+        """Remove what is left of a store whose objects are deleted: empty folders, and its locks."""
+        ...
+
     def settle(self, folder: str) -> None:
         """Make durable what others have put into a folder (empty: into the top one)."""
         ...
