@@ -183,7 +183,7 @@ class Storage(Protocol):
         ...
 
     def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
-        """Remove what is left of a store whose objects are deleted: empty folders, and its locks."""
+        """Remove what is left of a store whose objects are deleted: empty folders, and locks."""
         ...
 
     def settle(self, folder: str) -> None:
