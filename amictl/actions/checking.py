@@ -16,7 +16,7 @@ from amictl.progress import Step
 from amictl.storage.disk import as_storage_error
 from amictl.store import catalog
 from amictl.store.checking import StoreCheck
-from amictl.store.parallel import PerThread, in_order
+from amictl.store.parallel import PerThread, in_order, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -151,7 +151,8 @@ class _Verification:
             return self._check(item, read)
 
         try:
-            with in_order(check, segments) as checked:
+            threads = reading_threads(self._store.storage)
+            with in_order(check, segments, threads=threads) as checked:
                 for position, count, faults in checked:
                     self.read_bytes += count
                     self.faults += faults

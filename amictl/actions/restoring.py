@@ -164,13 +164,13 @@ def _newest(
     if as_of is None and (last := _last_of(store, volume_id)) in unreadable:
         return catalog.read_snapshot(store, last)
     limit = as_of or datetime.max.replace(tzinfo=UTC)
-    own = [core for core in cores if parse_timestamp(core.start_time) <= limit]
+    own = [core for core in cores if parse_timestamp(core.taken) <= limit]
     for snapshot_id in unreadable:
         surroundings.progress.note(f"{snapshot_id} cannot be read, and may be of {volume_id}")
     if not own:
         when = f" at or before {timestamp(as_of)}" if as_of else ""
         raise VolumeNotFoundError(f"The volume '{volume_id}' has no completed snapshot{when}.")
-    return max(own, key=lambda core: core.start_time)
+    return max(own, key=lambda core: core.taken)
 
 
 def _last_of(store: Store, volume_id: str) -> str:

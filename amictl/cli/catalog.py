@@ -25,6 +25,14 @@ COMMANDS = {
         "create_alias",
         "Give a key one more name.",
     ),
+    "copy-image": Entry(
+        f"{_COMMANDS}.copying", "copy_image", "Copy an image from another region, or within one."
+    ),
+    "copy-snapshot": Entry(
+        f"{_COMMANDS}.copying",
+        "copy_snapshot",
+        "Copy a snapshot from another region, or within one.",
+    ),
     "create-image": Entry(
         f"{_COMMANDS}.creating",
         "create_image",
@@ -36,7 +44,9 @@ COMMANDS = {
         "Make a key, an age identity in the key folder.",
     ),
     "create-region": Entry(
-        f"{_COMMANDS}.regions", "create_region", "Make a store in a directory and give it a name."
+        f"{_COMMANDS}.regions",
+        "create_region",
+        "Make a store in a directory or a bucket and give it a name.",
     ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
@@ -65,6 +75,11 @@ COMMANDS = {
         f"{_COMMANDS}.keys",
         "delete_alias",
         "Take a name away from its key.",
+    ),
+    "delete-region": Entry(
+        f"{_COMMANDS}.regions",
+        "delete_region",
+        "Remove a region that holds nothing, or only its name.",
     ),
     "delete-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
@@ -233,6 +248,11 @@ COMMANDS = {
         f"{_COMMANDS}.image_attributes",
         "modify_image_attribute",
         "Change the description of an image. Nothing else of an image can change, but its tags.",
+    ),
+    "modify-region": Entry(
+        f"{_COMMANDS}.regions",
+        "modify_region",
+        "Make a region the default one, or change its settings.",
     ),
     "modify-snapshot-attribute": Entry(
         f"{_COMMANDS}.snapshots",

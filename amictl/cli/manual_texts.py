@@ -10,7 +10,8 @@ EC2, on your own disks: an image names the devices of a machine, and each device
 snapshot is the content of one volume at one moment, and never changes.
 
 Everything is kept in a region: a store in a directory. Without --region or --store it is the
-region `local`, which the first command that stores something makes under the user's data folder.
+default region; that is `local`, which the first command that stores something makes under the
+user's data folder, unless modify-region chose another one.
 """
 
 VALUES = """
@@ -68,7 +69,9 @@ ENVIRONMENT = (
 FILES = (
     (
         "$XDG_CONFIG_HOME/amictl/config.toml",
-        "Names of regions: a section [regions.NAME] with the key directory for each."
+        "Names of regions: a section [regions.NAME] for each, with the key directory, or bucket-url"
+        " and perhaps endpoint-url. In the section [defaults], region is the region that is meant"
+        " where none is named, and owner-id the owner of new regions."
         " Without XDG_CONFIG_HOME it is under ~/.config.",
     ),
     (

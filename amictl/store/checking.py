@@ -28,7 +28,7 @@ from amictl.progress import Step
 from amictl.store import catalog, layout, surveying
 from amictl.store.index import ABSENT
 from amictl.store.inspection import PackChecker, PackFault, check_run, pack_entries
-from amictl.store.parallel import PerThread, in_order
+from amictl.store.parallel import PerThread, in_order, reading_threads
 from amictl.store.recording import map_of
 from amictl.store.store import Store
 
@@ -93,7 +93,10 @@ class StoreCheck:
         self._read_all = len(chosen) == len(self._sound)
         checkers = PerThread(lambda: PackChecker(self._store))
         total = sum(row.length for row in chosen)
-        with in_order(lambda row: (row, checkers.get().check(row)), chosen) as checked:
+        threads = reading_threads(self._store.storage)
+        with in_order(
+            lambda row: (row, checkers.get().check(row)), chosen, threads=threads
+        ) as checked:
             for row, faults in checked:
                 self.packs_read += 1
                 self.bytes_read += row.length

@@ -14,7 +14,6 @@ from amictl.formats import records as record_format
 from amictl.model.records import Event, EventLog
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
-from amictl.storage.disk import make_directories
 from amictl.store import layout
 from amictl.store.store import Store
 
@@ -44,10 +43,9 @@ def record(
         surroundings.random_bytes(16).hex(), timestamp(surroundings.now()), operation, ids, outcome
     )
     place = layout.event(event.time, event.event_id)
-    with suppress(*UNREADABLE, OSError):
-        folder = store.storage.root / _FOLDER
-        if not folder.exists():  # a store from before there were events
-            make_directories(store.storage.disk, folder)
+    with suppress(*UNREADABLE):
+        if not store.storage.is_there(_FOLDER):  # a store from before there were events
+            store.storage.make_folder(_FOLDER)
         store.storage.write(place, record_format.encode(event))
         _fold(store)
 
@@ -122,8 +120,7 @@ def _folded(store: Store, events: tuple[Event, ...]) -> tuple[Event, ...]:
 
 def _remove_singles(store: Store, events: tuple[Event, ...]) -> None:
     for event in reversed(events):
-        with suppress(FileNotFoundError):
-            store.storage.disk.unlink(store.storage.root / layout.event(event.time, event.event_id))
+        store.storage.clean(layout.event(event.time, event.event_id))
 
 
 def _readable(store: Store, names: list[str]) -> Iterator[Event]:

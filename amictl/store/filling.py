@@ -10,7 +10,9 @@ from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import SEGMENT_SIZE, Name, segment_length
 from amictl.model.records import SnapshotCore
 from amictl.progress import Progress, Step
-from amictl.store.parallel import PerThread, in_processes, worker_count
+from amictl.store import authenticity
+from amictl.store.lineages import lineage_of
+from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -60,9 +62,13 @@ class Filling:
         self._store = store
         self._core = core
         self._map = map_of(core)
-        self._key = bytes.fromhex(core.fingerprint_key)
+        authenticity.require_authentic(store, core)
+        # Keys are opened here, before there are other processes.
+        self._key = lineage_of(store, core).fingerprint_key
         self._progress = progress
-        self._processes = worker_count() if core.data_bytes >= _WORTH_PROCESSES else 1
+        worth = core.data_bytes >= _WORTH_PROCESSES
+        self._processes = process_count(store.storage) if worth else 1
+        self._threads = reading_threads(store.storage)
         self._readers = PerThread(lambda: SegmentReader(store))
         self._buffers = PerThread(lambda: memoryview(bytearray(SEGMENT_SIZE)))
 
@@ -91,7 +97,10 @@ class Filling:
             return _Done(offset + leaf.plain_length, written, damaged)
 
         with in_processes(
-            write, lambda: leaves(self._store, self._map), self._processes
+            write,
+            lambda: leaves(self._store, self._map),
+            self._processes,
+            threads=self._threads,
         ) as segments:
             return self._collect(segments)
 
@@ -107,6 +116,7 @@ class Filling:
             lambda item: self._rewrite_segment(target, item, size_bytes),
             lambda: with_others(leaves(self._store, self._map), present),
             self._processes,
+            threads=self._threads,
         ) as segments:
             return self._collect(segments)
 

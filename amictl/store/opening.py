@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,10 +36,12 @@ def create_store(
     chunk_size_bytes: int,
     compression_level: int,
     surroundings: Surroundings,
+    owner_id: str | None = None,
     disk: Disk | None = None,
 ) -> Store:
     """Make a store in an empty or absent directory, mode 0700; durable when it returns.
 
+    Without an owner (twelve digits) it gets a random one.
     Raises UsageError, ConflictError if there is one or the directory is not empty, StorageError.
     """
     if chunk_size_bytes not in AVERAGE_SIZES:
@@ -54,7 +57,7 @@ def create_store(
         raise as_storage_error(error, "create the store", error.filename or directory) from error
     config = StoreConfig(
         store_id=surroundings.random_bytes(16).hex(),
-        owner_id=str(10**11 + int.from_bytes(surroundings.random_bytes(8), "big") % (9 * 10**11)),
+        owner_id=owner_id or random_owner(surroundings.random_bytes),
         created=timestamp(surroundings.now()),
         chunk_size=chunk_size_bytes,
         compression_level=compression_level,
@@ -68,6 +71,11 @@ def create_store(
     if not storage.write_if_absent(layout.CONFIG, record_format.encode(config)):
         raise ConflictError(f"there is a store in {str(directory)!r} already")
     return Store(storage, config)
+
+
+def random_owner(random_bytes: Callable[[int], bytes]) -> str:
+    """A new owner: twelve digits, the first of which is not 0."""
+    return str(10**11 + int.from_bytes(random_bytes(8), "big") % (9 * 10**11))
 
 
 def open_store(directory: Path, disk: Disk | None = None) -> Store:

@@ -16,16 +16,12 @@ _IMAGES = {
     "cancel-image-launch-permission": (
         "a region has one owner, so nobody was given a permission that could be given back"
     ),
-    "copy-image": (
-        "this version does not copy between regions; in the same region, register-image with the"
-        " same mapping makes a second image without storing anything twice"
-    ),
     "detach-image-watermark": "images carry no watermarks",
     "describe-image-references": (
         "nothing refers to images here: there are no machines, launch templates or parameters"
     ),
     "get-image-ancestry": (
-        "images are not copied in this version; describe-snapshots shows the parent of each"
+        "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
     "export-image": (
@@ -80,10 +76,6 @@ _ACCESS = (
 
 _SNAPSHOTS = (
     {
-        "copy-snapshot": (
-            "this version does not copy between regions; in the same region a copy would store"
-            " nothing new"
-        ),
         "import-snapshot": (
             "create-snapshot reads a raw disk image file directly; qemu-img convert -O raw makes"
             " one of VMDK, VHD or qcow2"

@@ -20,7 +20,23 @@ _FROM_FILES = "amictl knows disk image files, not machines; name the files, the 
 _IDENTITY = "a key is an age identity of its usual kind; import-key takes others"
 _UNENCRYPTED = "this version does not encrypt; choose a target on an encrypted file system"
 
+_NO_DURATION = "a copy runs as fast as it can, and no faster for being told"
+_NO_DESTINATION = "there are no local zones; --region says where the copy goes"
+
 OPTIONS: dict[str, dict[str, str]] = {
+    "copy-image": {
+        "--destination-availability-zone": _NO_DESTINATION,
+        "--destination-availability-zone-id": _NO_DESTINATION,
+        "--destination-outpost-arn": "there are no outposts; --region says where the copy goes",
+        "--snapshot-copy-completion-duration-minutes": _NO_DURATION,
+    },
+    "copy-snapshot": {
+        "--completion-duration-minutes": _NO_DURATION,
+        "--destination-availability-zone": _NO_DESTINATION,
+        "--destination-outpost-arn": "there are no outposts; --region says where the copy goes",
+        "--destination-region": "the command is for that region: --region says where the copy goes",
+        "--presigned-url": "no service is asked, so that no request needs to be signed",
+    },
     "create-image": {
         "--instance-id": _FROM_FILES,
         "--snapshot-location": _NO_LOCAL_ZONE,

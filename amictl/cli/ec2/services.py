@@ -70,7 +70,7 @@ _KEYS = (
         " update-primary-region",
     )
     | same(
-        "an identity in hardware belongs to its age plugin; import-key takes the plugin's file",
+        "an identity in hardware belongs to its age plugin; import-key takes its file",
         "connect-custom-key-store create-custom-key-store delete-custom-key-store"
         " describe-custom-key-stores disconnect-custom-key-store update-custom-key-store",
     )

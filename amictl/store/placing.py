@@ -1,0 +1,40 @@
+"""Where the store of a region is: in a directory, or in a bucket."""
+
+from pathlib import Path
+
+from amictl.errors import UnsupportedError
+from amictl.model.region import NewStore, RegionConfig
+from amictl.model.surroundings import Surroundings
+from amictl.store.opening import create_store, open_store
+from amictl.store.store import Store
+
+
+def open_region(region: RegionConfig) -> Store:
+    """Open the store of a region for reading.
+
+    Raises RegionNotFoundError, CorruptStoreError, UnsupportedError, StorageError.
+    """
+    return open_store(_directory(region))
+
+
+def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surroundings) -> Store:
+    """Make the store of a region where nothing is yet; durable when it returns.
+
+    Raises UsageError, ConflictError if there is one or something else is there, StorageError.
+    """
+    return create_store(
+        _directory(region),
+        chunk_size_bytes=new.chunk_size_bytes,
+        compression_level=new.compression_level,
+        owner_id=new.owner_id,
+        surroundings=surroundings,
+    )
+
+
+def _directory(region: RegionConfig) -> Path:
+    if region.directory is None:
+        raise UnsupportedError(
+            f"the region {region.name} is in a bucket, which this version cannot open",
+            hint="make a region with --directory",
+        )
+    return region.directory.expanduser()
