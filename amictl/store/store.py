@@ -45,6 +45,7 @@ class Store:
         self.config = config
         self.keyring: Keyring | None = None
         self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}
+        self._key_ids: dict[str, str | None] = {}
         self._index: Index | None = None
         self._interiors: OrderedDict[Name, Interior] = OrderedDict()
         self._lock = threading.Lock()
@@ -131,6 +132,15 @@ class Store:
         if isinstance(known, KeyUnavailableError):
             raise known
         return known
+
+    def key_id(self, domain_id: str) -> str | None:
+        """The key of a domain, which is not needed for that.
+
+        None for the plain domain, and where the header cannot be read.
+        """
+        if domain_id not in self._key_ids:
+            self._key_ids[domain_id] = domains.key_id(self, domain_id)
+        return self._key_ids[domain_id]
 
     def can_open(self, domain_id: str) -> bool:
         """Whether the key of a domain is at hand; of a damaged header it is not."""

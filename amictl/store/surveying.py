@@ -13,6 +13,7 @@ from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
 from amictl.store import (
     catalog,
+    domains,
     events,
     layout,
     pending,
@@ -116,6 +117,8 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
     yield layout.SETTINGS, lambda: settings.read(store)
     for name, _ in _belonging(store, "events"):
         yield name, partial(_read_events, store, name)
+    for name, _ in _belonging(store, "domains"):
+        yield name, partial(domains.read_header, store, layout.core_id(name) or "")
     for name, _ in _belonging(store, "names"):
         yield name, partial(_read_name, store, name)
     for name, _ in _belonging(store, "tokens"):
