@@ -31,6 +31,8 @@ _ID = re.compile(r"\b(ami|snap|vol|i)-([0-9a-zA-Z]{5,})\b")
 
 FREEZING = {"--freeze", "--pre-freeze", "--post-freeze", "--freeze-timeout", "--full-read"}
 OURS = {
+    "copy-image": {"--no-wait"},
+    "copy-snapshot": {"--no-wait"},
     "create-image": FREEZING | {"--no-wait", "--architecture", "--boot-mode", "--root-device-name"},
     "create-rule": {"--dry-run"},
     "create-snapshot": FREEZING | {"--no-reboot", "--no-wait", "--parent"},
