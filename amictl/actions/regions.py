@@ -113,12 +113,22 @@ def delete_region(
     with _changing(path):
         text = _read(path)
         _require_not_default(text, name)
-        with open_region(find_region(path, name, default_directory)) as store:
+        region = find_region(path, name, default_directory)
+        with _opened_or_forgettable(region) as store:
             store.require_features("delete")
             emptying.remove_store(store)
         if _has_name(text, name):
             _replace(path, config.without_region(text, name), surroundings)
     return {}
+
+
+def _opened_or_forgettable(region: RegionConfig) -> Store:
+    """Raises RegionNotFoundError that says what can be done about a store that is not there."""
+    try:
+        return open_region(region)
+    except RegionNotFoundError as error:
+        error.hint = f"to remove only its name: amictl delete-region {region.name} --forget"
+        raise
 
 
 def forget_region(config_path: Path, name: str, surroundings: Surroundings) -> dict[str, Any]:

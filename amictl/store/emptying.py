@@ -31,11 +31,10 @@ def remove_store(store: Store) -> None:
         _require_nothing(store)
         for folder in layout.FOLDERS:
             if folder != "locks":
-                _remove_folder(store, folder)
-        # Deleting takes a lock, so that the locks come after all that is deleted with one.
+                _empty(store, folder)
         for name in _FILES:
             store.storage.delete(name)
-        _remove_rest(store)
+        _remove_folders(store)
 
 
 def _require_nothing(store: Store) -> None:
@@ -52,28 +51,26 @@ def _require_nothing(store: Store) -> None:
         )
 
 
-def _remove_folder(store: Store, folder: str) -> None:
+def _empty(store: Store, folder: str) -> None:
     try:
         names = [name for name, _ in store.storage.names(folder)]
-    except ObjectMissingError:
+    except ObjectMissingError:  # one that is made when it is needed
         return
     for name in names:
         store.storage.delete(name)
-    path = store.storage.root / folder
-    try:
-        store.storage.disk.remove_directory(path)
-    except OSError as error:
-        raise as_storage_error(error, "remove", path) from error
 
 
-def _remove_rest(store: Store) -> None:
-    """The locks, and the directory itself unless it is of somebody else, as a mount point is."""
+def _remove_folders(store: Store) -> None:
+    """The empty folders, and the directory itself unless it is of somebody else, as a mount point
+    is. The locks come now, because deleting takes one."""
     disk, root = store.storage.disk, store.storage.root
     try:
         for name in layout.LOCKS:
             with suppress(FileNotFoundError):
                 disk.unlink(root / name)
-        disk.remove_directory(root / "locks")
+        for folder in layout.FOLDERS:
+            with suppress(FileNotFoundError):
+                disk.remove_directory(root / folder)
         disk.sync_directory(root)
     except OSError as error:
         raise as_storage_error(error, "remove", root) from error
