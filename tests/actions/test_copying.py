@@ -1,5 +1,6 @@
 """Copies of images and snapshots: independent, complete, small, and refused where EC2 refuses."""
 
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -549,3 +550,25 @@ def test_what_a_frame_needs_goes_along(regions: Regions) -> None:
     assert regions.west.restored(copied["SnapshotId"]) == used
     with regions.west.open() as store:
         assert store.index.find(chunk_name(needed)) is not None
+
+
+@pytest.mark.parametrize("owner", [OWNER, "210987654321"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_disk_that_changes_is_copied_every_night(regions: Regions, seed: int, owner: str) -> None:
+    """Random changes, copies of every second snapshot, and all of them whole at the end."""
+    regions.west.change_config(owner_id=owner)
+    chance = random.Random(seed)
+    disk = disk_of(regions.east, seed)
+    contents = {}
+    for night in range(5):
+        with disk.open("r+b") as file:
+            for _ in range(3):
+                file.seek(chance.randrange(3 * SEGMENT - 70_000))
+                file.write(chance.choice([bytes(70_000), chance.randbytes(9000)]))
+        snapshot_id = regions.east.snapshot_id(disk)
+        if night % 2 == 0:
+            contents[regions.copy_snapshot(snapshot_id)["SnapshotId"]] = disk.read_bytes()
+    for snapshot_id, content in contents.items():
+        assert regions.west.restored(snapshot_id) == content
+    found = regions.west.check(read_data=True)
+    assert (found["Faults"], found["Damaged"]) == ([], [])
