@@ -200,11 +200,18 @@ class Store:
             try:
                 return self._read_node_at(name, location, use)
             except CorruptStoreError as error:
+                self.distrust(location)
                 failure = error
         raise failure
 
     def _opened(self, clear: ClearNode) -> Node:
         return self.domain(clear.domain.hex()).decode_node(clear)
+
+    def distrust(self, location: Location) -> None:
+        """What was read there was wrong: the next read must be of what is stored."""
+        row = self.index.packs.get(location.pack)
+        if row is not None:
+            self.storage.distrust(layout.pack(row.pack_id))
 
     def read_bytes(self, location: Location) -> bytearray:
         """The stored bytes of a frame or node, unchecked.

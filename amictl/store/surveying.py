@@ -27,7 +27,7 @@ from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
 _ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, layout.SETTINGS}
-_ROOT |= set(layout.FOLDERS)
+_ROOT |= {layout.BUCKET, *layout.FOLDERS}
 _BELONGING = {
     "": "|".join(map(re.escape, sorted(_ROOT))),
     "packs": rf"{_HEX32}\.(pack|par)",
@@ -42,7 +42,8 @@ _BELONGING = {
     "domains": rf"{_HEX32}\.json",
     "quarantine": rf"{_HEX32}\.(pack|par)",
     "marks": rf"{_HEX32}\.amictl-incomplete",
-    "locks": "|".join(re.escape(name.rpartition("/")[2]) for name in layout.LOCKS),
+    "locks": "|".join(re.escape(name.rpartition("/")[2]) for name in layout.LOCKS)
+    + "|clock|probe(-[0-9a-f]{16})?",
 }
 """Names by folder; anything may be in `staging`, for a while."""
 
