@@ -43,7 +43,16 @@ def _kms_key_id() -> Decorator:
     return click.option(
         "--kms-key-id",
         metavar="KEY",
-        help="The key to encrypt the copy with; it needs --encrypted.",
+        help="The key to encrypt the copy with: an id, an alias or an ARN; it needs --encrypted.",
+    )
+
+
+def _recut() -> Decorator:
+    return click.option(
+        "--recut",
+        is_flag=True,
+        help="Cut the content of an encrypted copy anew, so that its lengths do not show what its"
+        " source is; everything is read and compressed again.",
     )
 
 
@@ -70,6 +79,7 @@ def _kms_key_id() -> Decorator:
 @_description()
 @_encrypted()
 @_kms_key_id()
+@_recut()
 @yes_no("--copy-image-tags/--no-copy-image-tags", help="Give the copy the tags of its source.")
 @tag_specifications("image and its snapshots")
 @click.option(
@@ -139,6 +149,7 @@ def copy_image(
 @_description()
 @_encrypted()
 @_kms_key_id()
+@_recut()
 @tag_specifications("snapshot")
 @no_wait(_REACHED)
 @dry_run()
