@@ -594,7 +594,7 @@ def test_a_forged_source_stays_forged_in_a_copy_without_the_key(here: Regions, a
         Regions(here.west, here.east).copy_snapshot(copied)
 
 
-def test_a_frame_of_the_kinds.PLAIN_under_names_of_another_is_refused(
+def test_a_frame_of_the_plain_domain_under_names_of_another_is_refused(
     here: Regions, a: str
 ) -> None:
     """Somebody who can write to the source puts plain frames where sealed ones were."""
