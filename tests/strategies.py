@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -21,6 +22,7 @@ from amictl.model.blockmap import (
     slot_count,
     tree_height,
 )
+from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
 from amictl.model.records import (
     STATES,
     Attributes,
@@ -29,6 +31,7 @@ from amictl.model.records import (
     Cut,
     DamagedFrame,
     DamageList,
+    DomainHeader,
     Epoch,
     Event,
     EventLog,
@@ -346,6 +349,20 @@ RETENTION_RULES = st.builds(
     TAGS,
     TAGS,
 )
+KEY_IDS = st.uuids().map(str)
+KEY_RECORDS = st.builds(
+    KeyRecord,
+    key_id=KEY_IDS,
+    recipient=TEXTS,
+    further_recipients=st.lists(TEXTS, max_size=3).map(tuple),
+    aliases=st.lists(TEXTS, max_size=3).map(tuple),
+    state=st.just(ENABLED),
+    deletion_date=st.none(),
+    created=TIMES,
+    description=TEXTS,
+    origin=st.sampled_from(["AWS_KMS", "EXTERNAL"]),
+    further=TAGS,
+)
 RECORDS = st.one_of(
     snapshot_cores(),
     IMAGE_CORES,
@@ -357,7 +374,10 @@ RECORDS = st.one_of(
     st.builds(PendingState, COUNTS, st.none() | TEXTS),
     st.builds(ImageName, TEXTS, record_ids("ami")),
     st.builds(CopyToken, TEXTS, hexadecimal(64), record_ids("ami")),
-    st.builds(RegionSettings, st.booleans(), st.none(), COUNTS, TAGS),
+    st.builds(RegionSettings, st.booleans(), st.none() | KEY_IDS, COUNTS, TAGS),
+    st.builds(DomainHeader, hexadecimal(32), KEY_IDS, hexadecimal(64), TEXTS, COUNTS, TIMES, TAGS),
+    KEY_RECORDS,
+    st.builds(replace, KEY_RECORDS, state=st.just(PENDING_DELETION), deletion_date=TIMES),
     st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),
     st.lists(st.builds(DamagedFrame, hexadecimal(32), U32, U32), max_size=3).map(
         lambda damage: DamageList(tuple(damage))
