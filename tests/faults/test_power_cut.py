@@ -64,6 +64,13 @@ def image_of_two_disks(here: World) -> None:
     here.image("web", *disks)
 
 
+def encrypted_image(here: World) -> None:
+    here.create_store()
+    here.encrypt_by_default()
+    here.settle()
+    here.image("web", make_disk(here.disks / "disk.raw"))
+
+
 def merged_runs(here: World) -> None:
     snapshot_in_a_store(here)
     here.settle()
@@ -112,6 +119,7 @@ STORIES: dict[str, tuple[Story, int, int]] = {
     "first_snapshot": (first_snapshot, 4, 200),
     "increments": (increments, 2, 200),
     "image_of_two_disks": (image_of_two_disks, 3, 200),
+    "encrypted_image": (encrypted_image, 2, 100),
     "merged_runs": (merged_runs, 1, 200),
     "new_volume_and_block": (new_volume_and_block, 12, 10),
     "replaced_volume": (replaced_volume, 12, 8),
