@@ -1,12 +1,18 @@
 """A store in a folder of a test, and what is done with it through the actions."""
 
+import base64
 import os
 import random
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pyrage
+from blake3 import blake3
+from pyrage import x25519
 
 from amictl.actions.checking import check_store
 from amictl.actions.creating import (
@@ -16,12 +22,13 @@ from amictl.actions.creating import (
     create_snapshot,
 )
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
+from amictl.errors import KeyUnavailableError
 from amictl.formats import records
-from amictl.model.records import SnapshotCore, StoreConfig
+from amictl.model.records import DomainHeader, SnapshotCore, StoreConfig
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
 from amictl.storage.places import BucketPlace
-from amictl.store import catalog, layout
+from amictl.store import catalog, layout, settings
 from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
 from amictl.volumes.extents import data_segments
@@ -32,6 +39,46 @@ SEGMENT = 4 * MIB
 
 def ignore(_: object) -> None:
     """Nobody waits for the moment."""
+
+
+class Keys:
+    """A keyring in memory: keys without passphrases, which can be mislaid and found again."""
+
+    def __init__(self) -> None:
+        self._identities: dict[str, x25519.Identity] = {}
+        self._mislaid: set[str] = set()
+
+    def new(self) -> str:
+        """A new key; its id."""
+        identity = x25519.Identity.generate()
+        digest = blake3(str(identity.to_public()).encode()).digest(16)
+        key_id = str(uuid.UUID(bytes=digest))
+        self._identities[key_id] = identity
+        return key_id
+
+    def mislay(self, *key_ids: str) -> None:
+        """These keys are not here until they are found again."""
+        self._mislaid |= set(key_ids or self._identities)
+
+    def find(self) -> None:
+        """All keys are here again."""
+        self._mislaid.clear()
+
+    def unwrap(self, header: DomainHeader) -> bytes:
+        identity = self._identity(header.key_id)
+        try:
+            return pyrage.decrypt(base64.b64decode(header.wrapped), [identity])
+        except pyrage.DecryptError as error:
+            raise KeyUnavailableError(f"key {header.key_id} does not open it") from error
+
+    def wrap(self, key_id: str, secret: bytes) -> str:
+        wrapped = pyrage.encrypt(secret, [self._identity(key_id).to_public()])
+        return base64.b64encode(wrapped).decode()
+
+    def _identity(self, key_id: str) -> x25519.Identity:
+        if key_id in self._mislaid or key_id not in self._identities:
+            raise KeyUnavailableError(f"key {key_id} is not here")
+        return self._identities[key_id]
 
 
 @dataclass
@@ -46,6 +93,7 @@ class Workshop:
     seed: int = 1
     chunk_size_bytes: int = 16_384
     start: datetime | None = None
+    keys: Keys = field(default_factory=Keys)
     _random: random.Random = field(init=False)
     _now: datetime = field(init=False)
 
@@ -74,7 +122,22 @@ class Workshop:
         return Surroundings(self._tick, self._random.randbytes, Silent())
 
     def open(self) -> Store:
-        return open_store(self.root)
+        store = open_store(self.root)
+        store.keyring = self.keys
+        return store
+
+    def encrypt_by_default(self, key_id: str | None) -> None:
+        """From now on everything new is encrypted with a key."""
+        with self.open() as store:
+            settings.change(
+                store,
+                lambda before: replace(before, encryption_by_default=True, default_key=key_id),
+            )
+
+    def plain_by_default(self) -> None:
+        """What begins new is plain again."""
+        with self.open() as store:
+            settings.change(store, lambda before: replace(before, encryption_by_default=False))
 
     def file(self, name: str, content: bytes | Mapping[int, bytes], size: int = 0) -> Path:
         """A file of these bytes; or sparse, with pieces of data at offsets."""

@@ -110,6 +110,19 @@ class Invocation:
 
         return detaching.announcer(self.display, os.environ)
 
+    @property
+    def on_begun(self) -> Callable[[dict[str, Any]], None]:
+        """Tells the command that detached us that the work is under way."""
+        from amictl.cli import detaching
+
+        return detaching.announcer_to_parent(os.environ)
+
+    def open_named_store(self, region: str) -> "Store":
+        """The store of a region by its name, for reading. Raises RegionNotFoundError."""
+        from amictl.cli import regions
+
+        return regions.open_named_store(region, os.environ)
+
     def detached(self) -> dict[str, Any] | None:
         """The result of a detached worker, which holds the moment; None if we are the worker."""
         from amictl.cli import detaching

@@ -9,9 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from blake3 import blake3
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    Pattern = npt.NDArray[np.uint64]
+    """The 64 constants that the words of a sector are multiplied with."""
 
 SECTOR_SIZE = 512
 PAGE_SIZE = 4096
@@ -86,7 +90,8 @@ CONSTANTS = (
     0xD7F26123BEEBD2BB,
     0x00FF99AEECE11CD5,
 )
-_CONSTANTS = np.array(CONSTANTS, dtype=np.uint64)
+PUBLIC_PATTERN: "Pattern" = np.array(CONSTANTS, dtype=np.uint64)
+_PATTERN_TEXT = b"amictl cut 2"
 
 
 class Piece(NamedTuple):
@@ -103,19 +108,35 @@ def candidate_bits(average_size: int) -> int:
     return {16_384: 5, 32_768: 6, 65_536: 7}[average_size]
 
 
-def sector_hashes(data: memoryview) -> "npt.NDArray[np.uint64]":
+def secret_pattern(secret: bytes) -> "Pattern":
+    """The constants of cut id 2; `secret` has 32 bytes.
+
+    Without it the lengths of chunks do not say which known file they are of.
+    """
+    output = blake3(_PATTERN_TEXT, key=secret).digest(8 * _SECTOR_WORDS)
+    return np.frombuffer(output, dtype="<u8") | np.uint64(1)
+
+
+def sector_hashes(
+    data: memoryview, pattern: "Pattern" = PUBLIC_PATTERN
+) -> "npt.NDArray[np.uint64]":
     """One hash for each whole sector of `data`; zero for a sector of zeros."""
     words = np.frombuffer(data, dtype="<u8", count=len(data) // SECTOR_SIZE * _SECTOR_WORDS)
-    hashes = np.einsum("ij,j->i", words.reshape(-1, _SECTOR_WORDS), _CONSTANTS)
+    hashes = np.einsum("ij,j->i", words.reshape(-1, _SECTOR_WORDS), pattern)
     hashes ^= hashes >> _SHIFT_A
     hashes *= _FINISH
     hashes ^= hashes >> _SHIFT_B
     return np.asarray(hashes, dtype=np.uint64)
 
 
-def candidates(data: memoryview, filled: "npt.NDArray[np.bool_]", average_size: int) -> list[int]:
+def candidates(
+    data: memoryview,
+    filled: "npt.NDArray[np.bool_]",
+    average_size: int,
+    pattern: "Pattern" = PUBLIC_PATTERN,
+) -> list[int]:
     """Ascending offsets of the sectors where a chunk may begin; `filled` is that of the pages."""
-    hashes = sector_hashes(data)
+    hashes = sector_hashes(data, pattern)
     mask = np.uint64((1 << candidate_bits(average_size)) - 1)
     in_data = np.repeat(filled, PAGE_SIZE // SECTOR_SIZE)[: len(hashes)]
     chosen = np.flatnonzero(((hashes & mask) == 0) & in_data)
@@ -147,13 +168,13 @@ def data_stretches(filled: "npt.NDArray[np.bool_]", length: int) -> list[tuple[i
     return list(zip(bounds[::2], bounds[1::2], strict=True))
 
 
-def cut(data: memoryview, average_size: int) -> list[Piece]:
+def cut(data: memoryview, average_size: int, pattern: "Pattern" = PUBLIC_PATTERN) -> list[Piece]:
     """Cut one segment: pieces in order, without gaps, chunks and runs of zeros."""
     pieces: list[Piece] = []
     position = 0
     filled = filled_pages(data)
     stretches = data_stretches(filled, len(data))
-    starts = candidates(data, filled, average_size) if stretches else []
+    starts = candidates(data, filled, average_size, pattern) if stretches else []
     size_max = 1024 << candidate_bits(average_size)
     for start, stop in stretches:
         if start > position:

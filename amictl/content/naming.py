@@ -3,6 +3,8 @@
 amictl-store(5), NAMES.
 """
 
+from collections.abc import Iterable
+
 from blake3 import blake3
 
 from amictl.model.blockmap import FINGERPRINT_SIZE, Name
@@ -21,3 +23,8 @@ def fingerprint(data: Buffer, key: bytes) -> bytes:
     Equal under one key means equal bytes.
     """
     return blake3(data, key=key).digest(FINGERPRINT_SIZE)
+
+
+def keyed_names(plain_names: Iterable[Name], key: bytes) -> list[Name]:
+    """Under which chunks and nodes are stored in an encrypted domain with this naming key."""
+    return [blake3(name, key=key).digest() for name in plain_names]

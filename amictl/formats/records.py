@@ -9,12 +9,15 @@ from blake3 import blake3
 
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.framing import PLAIN_DOMAIN
+from amictl.model import facts
 from amictl.model.blockmap import tree_height
+from amictl.model.keys import KeyRecord
 from amictl.model.records import (
     FORMAT_VERSION,
     STATES,
     Attributes,
     CheckLog,
+    CopyToken,
     DamageList,
     DomainHeader,
     Epoch,
@@ -50,6 +53,7 @@ _FORMATS: dict[type, str] = {
     PendingImage: "amictl-pending-image",
     PendingState: "amictl-pending-state",
     ImageName: "amictl-image-name",
+    CopyToken: "amictl-copy-token",
     VolumeRecord: "amictl-volume",
     DamageList: "amictl-damage",
     CheckLog: "amictl-checks",
@@ -59,6 +63,7 @@ _FORMATS: dict[type, str] = {
     RetentionRules: "amictl-retention-rules",
     RegionSettings: "amictl-region-settings",
     DomainHeader: "amictl-domain",
+    KeyRecord: "amictl-key",
 }
 
 
@@ -100,6 +105,31 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
     return record
 
 
+def encode_plain(value: Any) -> bytes:
+    """Canonical JSON of a value that is no document of its own, but a part of one."""
+    return canonical_json(_to_document(value))
+
+
+def decode_plain(data: bytes, kind: type[Record], place: str) -> Record:
+    """Raises CorruptStoreError, naming `place`, unless `encode_plain` could have written `data`."""
+    try:
+        value = msgspec.convert(_from_document(msgspec.json.decode(data)), kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CorruptStoreError(f"{place} cannot be read: {error}") from error
+    if encode_plain(value) != data:
+        raise CorruptStoreError(f"{place} is not in canonical form")
+    return value
+
+
+def unsigned(core: SnapshotCore | ImageCore) -> bytes:
+    """What the MAC of a core is over: its canonical JSON without signatures and digest."""
+    document = _to_document(core)
+    del document["Signatures"]
+    document["format"] = _FORMATS[type(core)]
+    document["version"] = FORMAT_VERSION
+    return canonical_json(document)
+
+
 def _require_sound(record: object, place: str) -> None:
     """What the types of single fields cannot say."""
     match record:
@@ -121,11 +151,12 @@ def _require_root(core: ImageCore, place: str) -> None:
 
 
 def _require_sound_snapshot(core: SnapshotCore, place: str) -> None:
-    if core.hash != "blake3" or core.domain != PLAIN_DOMAIN.hex():
+    if core.hash != "blake3":
         raise UnsupportedError(
-            f"{place} has a hash or a domain that this amictl does not know",
-            hint="use a newer amictl",
+            f"{place} has a hash that this amictl does not know", hint="use a newer amictl"
         )
+    if core.domain != PLAIN_DOMAIN.hex():
+        _require_sealed(core, place)
     try:
         parse_timestamp(core.start_time)
         parse_timestamp(core.freeze.moment)
@@ -135,6 +166,14 @@ def _require_sound_snapshot(core: SnapshotCore, place: str) -> None:
         raise CorruptStoreError(f"{place} has an impossible size")
     if core.height != tree_height(core.size_bytes):
         raise CorruptStoreError(f"{place} has a height that does not go with its size")
+
+
+def _require_sealed(core: SnapshotCore, place: str) -> None:
+    if core.fingerprint_key != "0" * 64 or core.fact(facts.SEALED) is None:
+        raise UnsupportedError(
+            f"{place} is of an encrypted domain, and its keys are not sealed as this amictl knows",
+            hint="use a newer amictl",
+        )
 
 
 def canonical_json(value: Any) -> bytes:

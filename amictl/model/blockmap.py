@@ -3,18 +3,28 @@
 amictl-store(5), BLOCK MAPS.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 SEGMENT_SIZE = 4 * 1024 * 1024
 FANOUT = 128
 NAME_SIZE = 32
 FINGERPRINT_SIZE = 16
 CUT_ID = 1
+SECRET_CUT_ID = 2
+"""Cut by a pattern that is secret, as all is that begins encrypted."""
 AVERAGE_SIZES = (16_384, 32_768, 65_536)
-"""Average chunk sizes of cut id 1, in bytes."""
+"""Average chunk sizes of both cuts, in bytes."""
 
 Name = bytes
-"""A BLAKE3 digest, 32 bytes."""
+"""A BLAKE3 digest, 32 bytes: under which something is stored, unless `plain` is said of it."""
+
+
+class NodeName(NamedTuple):
+    """The two names of a node, which are the same in the plain domain."""
+
+    stored: Name
+    plain: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +33,15 @@ class Leaf:
 
     Two columns of equal length, one row for each piece: its length in bytes, and its name, or
     None for a run of zeros. The lengths add up to SEGMENT_SIZE, or to the tail of the volume.
+    `plain_names` is the same column with plain names, which in the plain domain are the same.
+    `plain_name` is the leaf's own, where it was read from a store.
     """
 
     lengths: tuple[int, ...]
     names: tuple[Name | None, ...]
     fingerprint: bytes  # 16 bytes; equal under one fingerprint key means equal plain bytes
+    plain_names: tuple[Name | None, ...] = field(default=(), compare=False)
+    plain_name: Name = field(default=b"", compare=False)
 
     @property
     def plain_length(self) -> int:
@@ -43,11 +57,13 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Interior:
-    """A node of level 1 or above; a child that is None is a hole."""
+    """A node of level 1 or above; a child that is None is a hole. Plain names as in leaves."""
 
     level: int
     plain_length: int  # bytes of the volume that it covers
     children: tuple[Name | None, ...]
+    plain_children: tuple[Name | None, ...] = field(default=(), compare=False)
+    plain_name: Name = field(default=b"", compare=False)
 
 
 Node = Leaf | Interior

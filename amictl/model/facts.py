@@ -1,4 +1,4 @@
-"""Keys of what `Attributes.further` holds, and how it is read. amictl-store(5), FURTHER.
+"""Keys of what `further` of attributes and cores holds. amictl-store(5), FURTHER.
 
 Times are ISO 8601 in UTC, as everywhere; sizes are bytes, in digits.
 """
@@ -24,6 +24,13 @@ BIN_EXIT_TIME = "recycle-bin-exit-time"
 STATE_BEFORE_BIN = "state-before-recycle-bin"
 
 SOURCE_IMAGE = "source-image-id"
+SOURCE_IMAGE_REGION = "source-image-region"
+SOURCE_SNAPSHOT = "source-snapshot-id"
+SOURCE_REGION = "source-region"
+"""In the cores of copies: what they were copied from."""
+
+GARBAGE_BYTES = "garbage-bytes"
+"""In the core of a copied snapshot: plain bytes that came with it and that it does not use."""
 
 LOCK_MODE = "lock-mode"
 LOCK_DURATION = "lock-duration"
@@ -38,6 +45,21 @@ SNAPSHOT_ID = "snapshot-id"
 IMAGE_ID = "image-id"
 CREATE_TIME = "create-time"
 DEVICE_NAME = "device-name"
+
+KMS_KEY_ID = "kms-key-id"
+"""Of a volume: the key that what is taken from it is encrypted with."""
+
+SEALED = "sealed"
+"""Of the core of an encrypted snapshot: the keys of its lineage, sealed."""
+
+MAC_DOMAIN = "mac-domain"
+"""Of the core of an image: the domain whose key made its MAC."""
+
+COPIED_CORE = "copied-core"
+"""Of the core of a snapshot that was copied without its key: the core of the source."""
+
+CONFIRMATION = "confirmation"
+"""In the attributes of such a copy: a MAC over its core, by a command that had the key."""
 
 INODE = "inode"
 BIRTH_TIME = "birth-time-ns"

@@ -117,6 +117,26 @@ class SnapshotCore:
     signatures: tuple[str, ...] = ()
     further: tuple[Tag, ...] = ()
 
+    @property
+    def taken(self) -> str:
+        """When the disk had this content: of a copy, the moment of what it was copied from.
+
+        Disks that were frozen together have one such time.
+        """
+        return min(self.start_time, self.freeze.moment)
+
+    def fact(self, key: str) -> str | None:
+        """What `further` has under a key."""
+        return _fact(self.further, key)
+
+
+@dataclass(frozen=True, slots=True)
+class LineageSecrets:
+    """What is sealed in the core of an encrypted snapshot; `cut_secret` where the cut is secret."""
+
+    fingerprint_key: Hex64
+    cut_secret: Hex64 | None
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
@@ -148,6 +168,10 @@ class ImageCore:
     signatures: tuple[str, ...] = ()
     further: tuple[Tag, ...] = ()
 
+    def fact(self, key: str) -> str | None:
+        """What `further` has under a key."""
+        return _fact(self.further, key)
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -165,7 +189,7 @@ class Attributes:
 
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
-        return next((tag.value for tag in self.further if tag.key == key), None)
+        return _fact(self.further, key)
 
     def with_facts(self, facts: dict[str, str | None]) -> "Attributes":
         """The same with these facts; None removes one."""
@@ -208,6 +232,15 @@ class PendingState:
 
     done: int
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyToken:
+    """A ClientToken that was given, the BLAKE3 of the request with it, and the image it made."""
+
+    token: str
+    request: Hex64
+    image_id: ImageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +363,10 @@ class CheckLog:
     """When packs were last read whole."""
 
     packs: tuple[PackCheck, ...] = ()
+
+
+def _fact(further: tuple[Tag, ...], key: str) -> str | None:
+    return next((tag.value for tag in further if tag.key == key), None)
 
 
 def tags_from(pairs: dict[str, str]) -> tuple[Tag, ...]:

@@ -72,15 +72,20 @@ class BucketStorage:
         """Whether the server honours conditions on puts: tried once, and kept in the bucket."""
         if self._conditional is None:
             try:
-                known = json.loads(self._bucket.get(_ABILITIES).data)["ConditionalWrites"]
-                if not isinstance(known, bool):
-                    raise CorruptStoreError(f"{self.where(_ABILITIES)} says neither true nor false")
-                self._conditional = known
+                self._conditional = self.abilities()["ConditionalWrites"]
             except ObjectMissingError:
                 self._conditional = self._probe()
-            except (ValueError, KeyError, TypeError) as error:
-                raise CorruptStoreError(f"{self.where(_ABILITIES)} cannot be read") from error
         return self._conditional
+
+    def abilities(self) -> dict[str, bool]:
+        data = self._bucket.get(_ABILITIES).data
+        try:
+            known = json.loads(data)["ConditionalWrites"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptStoreError(f"{self.where(_ABILITIES)} cannot be read") from error
+        if not isinstance(known, bool):
+            raise CorruptStoreError(f"{self.where(_ABILITIES)} says neither true nor false")
+        return {"ConditionalWrites": known}
 
     def where(self, name: str = "") -> str:
         return self._bucket.where(name)
@@ -186,6 +191,11 @@ class BucketStorage:
 
     def make_folder(self, folder: str) -> None:
         """A bucket has no folders."""
+
+    def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
+        for one in self._bucket.below("locks"):
+            self._bucket.delete(one.name)
+        self._bucket.delete(_ABILITIES)
 
     def settle(self, folder: str) -> None:
         """What can be read from a bucket is durable."""

@@ -125,6 +125,9 @@ class DirectoryStorage:
     def where(self, name: str = "") -> str:
         return str(self.root / name)
 
+    def abilities(self) -> dict[str, bool]:
+        return {}
+
     def require_writable(self) -> None:
         """Raises StorageError if nothing can be written here, as on a read-only file system."""
         if not os.access(self.root / STAGING, os.W_OK | os.X_OK):
@@ -268,6 +271,19 @@ class DirectoryStorage:
         path = self.root / folder
         with _translated("make the folder", path):
             make_directories(self.disk, path)
+
+    def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
+        with _translated("remove", self.root):
+            for name in locks:
+                with suppress(FileNotFoundError):
+                    self.disk.unlink(self.root / name)
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    self.disk.remove_directory(self.root / folder)
+            self.disk.sync_directory(self.root)
+        with suppress(OSError):  # it may be of somebody else, as a mount point is
+            self.disk.remove_directory(self.root)
+            self.disk.sync_directory(self.root.parent)
 
     def settle(self, folder: str) -> None:
         path = self.root / folder

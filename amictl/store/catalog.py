@@ -207,6 +207,16 @@ def exists(store: Store, record_id: str) -> bool:
     return is_there(store, layout.core(record_id)) and not _is_in_bin(store, record_id)
 
 
+def exists_or_begun(store: Store, record_id: str) -> bool:
+    """Whether a record exists or is being made.
+
+    Asked twice whether it exists: it may be finished after the first time, and then it is not
+    being made any more.
+    """
+    begun = pending.is_alive
+    return exists(store, record_id) or begun(store, record_id) or exists(store, record_id)
+
+
 def is_there(store: Store, place: str) -> bool:
     """Whether there is an object, whatever is in it. Raises StorageError."""
     try:
@@ -253,7 +263,7 @@ def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
         return read_snapshot_core(store, volume.snapshot_id)
     except NotFoundError:
         own, _ = snapshots_of(store, volume_id)
-        return max(own, key=lambda core: core.start_time, default=None)
+        return max(own, key=lambda core: core.taken, default=None)
 
 
 def snapshots_of(store: Store, volume_id: str) -> tuple[list[SnapshotCore], list[str]]:

@@ -1,8 +1,32 @@
-"""Encrypted domains of a region: their headers, and the keys that open them."""
+"""Encrypted domains of a region: their headers, and the keys that open them.
 
-from typing import Protocol
+amictl-store(5), DOMAINS.
+"""
 
+import hmac
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from amictl.content.domains import SealedDomain
+from amictl.errors import (
+    AmictlError,
+    CorruptStoreError,
+    KeyUnavailableError,
+    ObjectMissingError,
+)
+from amictl.formats import records as record_format
+from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model.records import DomainHeader
+from amictl.model.surroundings import Surroundings
+from amictl.model.times import timestamp
+from amictl.store import layout
+
+if TYPE_CHECKING:
+    from amictl.store.store import Store
+
+WRAPPED_SIZE_MAX = 64 * 1024
+SECRET_SIZE = 32
+_PLAIN = PLAIN_DOMAIN.hex()
 
 
 class Keyring(Protocol):
@@ -18,3 +42,121 @@ class Keyring(Protocol):
         Raises KeyUnavailableError.
         """
         ...
+
+    def resolve(self, name: str) -> str:
+        """The id of a key that can be used, by its id, an alias or the end of an ARN.
+
+        Raises KeyNotFoundError, KeyUnavailableError.
+        """
+        ...
+
+
+def read_header(store: "Store", domain_id: str) -> DomainHeader:
+    """Raises CorruptStoreError, ObjectMissingError."""
+    place = layout.domain(domain_id)
+    header = record_format.decode(store.storage.read(place), DomainHeader, place)
+    if header.domain_id != domain_id:
+        raise CorruptStoreError(f"{place} is about {header.domain_id}")
+    return header
+
+
+def headers(store: "Store") -> Iterator[DomainHeader]:
+    """All of a region, in the order of their ids. Raises CorruptStoreError."""
+    for name, _ in sorted(store.storage.names("domains")):
+        domain_id = layout.core_id(name)
+        if domain_id is not None:
+            yield read_header(store, domain_id)
+
+
+def key_id(store: "Store", domain_id: str) -> str | None:
+    """The key of a domain, without opening it.
+
+    None for the plain domain, and where the header cannot be read.
+    """
+    if domain_id == _PLAIN:
+        return None
+    try:
+        return read_header(store, domain_id).key_id
+    except CorruptStoreError:
+        return None
+
+
+def open_domain(store: "Store", domain_id: str) -> SealedDomain:
+    """The domain with its keys; `Store.domain` keeps it.
+
+    Raises KeyUnavailableError, CorruptStoreError for a header that was tampered with.
+    """
+    try:
+        header = read_header(store, domain_id)
+    except ObjectMissingError as error:
+        error.hint = "put the header back from a copy of the store: without it no key opens this"
+        raise
+    if len(header.wrapped) > WRAPPED_SIZE_MAX:
+        raise CorruptStoreError(f"{layout.domain(domain_id)} has a secret that is too long")
+    return _opened(header, _keyring(store, header.key_id).unwrap(header))
+
+
+def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDomain:
+    """The domain of a key in this region, or a new one, whose header is durable.
+
+    Raises KeyUnavailableError, CorruptStoreError.
+    """
+    for header in headers(store):
+        if header.key_id == key_id:
+            return store.sealed_domain(header.domain_id)
+    secret = surroundings.random_bytes(SECRET_SIZE)
+    header = new_header(store, key_id, secret, surroundings)
+    if not store.storage.write_if_absent(
+        layout.domain(header.domain_id), record_format.encode(header)
+    ):
+        raise AmictlError(f"the random id {header.domain_id} was there already")
+    return store.sealed_domain(header.domain_id)
+
+
+def new_header(
+    store: "Store", key_id: str, secret: bytes, surroundings: Surroundings
+) -> DomainHeader:
+    """A header of a new domain, which is not yet written. Raises KeyUnavailableError."""
+    from amictl.content.sealing import derive
+
+    domain_id = surroundings.random_bytes(len(PLAIN_DOMAIN))
+    return DomainHeader(
+        domain_id=domain_id.hex(),
+        key_id=key_id,
+        commitment=derive(secret, domain_id).commitment.hex(),
+        wrapped=_keyring(store, key_id).wrap(key_id, secret),
+        generation=0,
+        created=timestamp(surroundings.now()),
+    )
+
+
+def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None:
+    """Raises KeyUnavailableError if nothing could be encrypted with a key. Nothing is written."""
+    for header in headers(store):
+        if header.key_id == key_id:
+            store.domain(header.domain_id)
+            return
+    new_header(store, key_id, bytes(SECRET_SIZE), surroundings)
+
+
+def _keyring(store: "Store", key_id: str) -> Keyring:
+    if store.keyring is None:
+        raise KeyUnavailableError(
+            f"key {key_id} is needed, and no keys are at hand",
+            hint="import the key: amictl import-key FILE",
+        )
+    return store.keyring
+
+
+def _opened(header: DomainHeader, secret: bytes) -> SealedDomain:
+    """Raises CorruptStoreError unless the header is of this secret."""
+    from amictl.content.sealing import derive
+
+    domain_id = bytes.fromhex(header.domain_id)
+    keys = derive(secret, domain_id) if len(secret) == SECRET_SIZE else None
+    if keys is None or not hmac.compare_digest(keys.commitment.hex(), header.commitment):
+        raise CorruptStoreError(
+            f"{layout.domain(header.domain_id)} holds another secret than it says",
+            hint="put the header back from a copy of the store",
+        )
+    return SealedDomain(domain_id, keys)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from amictl.content.mapping import MapBuilder
 from amictl.content.naming import fingerprint
 from amictl.errors import CorruptStoreError
-from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name, segment_length
-from amictl.model.records import Cut
+from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name, NodeName, segment_length
 from amictl.progress import Progress, Step
+from amictl.store.lineages import Lineage
 from amictl.store.parallel import PerThread, worker_count
 from amictl.store.walking import Map
 from amictl.store.writing import Writer
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from amictl.store.cutter import SegmentStorer
 
 CHECKPOINT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """What a snapshot shares with its parent, so that their maps can be compared."""
-
-    cut: Cut
-    fingerprint_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class _Segment:
     """One segment, done: its leaf, and what its bytes were."""
 
     index: int
-    leaf: Name
+    leaf: NodeName
     new: int
     known: int
     zero: int
@@ -92,7 +84,10 @@ class Ingest:
         self._parent_leaves = parent_leaves
         self._progress = progress
         self._workers = PerThread(_Worker)
-        self._builder = MapBuilder(volume.size_bytes, writer.add_node)
+        self._domain = writer.store.domain(lineage.domain)
+        self._builder = MapBuilder(
+            volume.size_bytes, lambda node: writer.add_node(node, self._domain)
+        )
         self._counts = [0, 0, 0]
 
     def run(self) -> Ingested:
@@ -163,15 +158,17 @@ class Ingest:
             leaf = self._reusable(parent_leaf, mark, length)
             if leaf is not None:
                 zero = leaf.zero_length
-                return _Segment(index, parent_leaf, 0, length - zero, zero)
+                name = NodeName(parent_leaf, leaf.plain_name)
+                return _Segment(index, name, 0, length - zero, zero)
         if worker.storer is None:
             # Imported here: numpy takes longer to load than an unchanged volume takes to check.
             from amictl.store.cutter import SegmentStorer
 
-            worker.storer = SegmentStorer(self._writer, self._lineage.cut.average)
+            worker.storer = SegmentStorer(self._writer, self._lineage, self._domain)
         leaf, new = worker.storer.store(data, mark)
         zero = leaf.zero_length
-        return _Segment(index, self._writer.add_node(leaf), new, length - zero - new, zero)
+        name = self._writer.add_node(leaf, self._domain)
+        return _Segment(index, name, new, length - zero - new, zero)
 
     def _reusable(self, name: Name, mark: bytes, length: int) -> Leaf | None:
         """The parent's leaf, if it says the same and nothing in it is known to be damaged."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,11 +38,13 @@ def create_store(
     chunk_size_bytes: int,
     compression_level: int,
     surroundings: Surroundings,
+    owner_id: str | None = None,
     disk: Disk | None = None,
 ) -> Store:
     """Make a store in an empty or absent directory, mode 0700, or in an empty prefix of a bucket
     that there is; durable when it returns.
 
+    Without an owner (twelve digits) it gets a random one.
     Raises UsageError, ConflictError if there is one or the place is not empty, StorageError.
     """
     if chunk_size_bytes not in AVERAGE_SIZES:
@@ -52,18 +55,19 @@ def create_store(
         raise UsageError(f"compression level {compression_level} is not between 1 and 19")
     storage = _storage(place, disk)
     try:
-        return _made(storage, _new_config(chunk_size_bytes, compression_level, surroundings))
+        owner = owner_id or random_owner(surroundings.random_bytes)
+        return _made(storage, _new_config(chunk_size_bytes, compression_level, owner, surroundings))
     except BaseException:
         storage.close()
         raise
 
 
 def _new_config(
-    chunk_size_bytes: int, compression_level: int, surroundings: Surroundings
+    chunk_size_bytes: int, compression_level: int, owner_id: str, surroundings: Surroundings
 ) -> StoreConfig:
     return StoreConfig(
         store_id=surroundings.random_bytes(16).hex(),
-        owner_id=str(10**11 + int.from_bytes(surroundings.random_bytes(8), "big") % (9 * 10**11)),
+        owner_id=owner_id,
         created=timestamp(surroundings.now()),
         chunk_size=chunk_size_bytes,
         compression_level=compression_level,
@@ -85,6 +89,11 @@ def _made(storage: Storage, config: StoreConfig) -> Store:
     if not storage.write_if_absent(layout.CONFIG, record_format.encode(config)):
         raise ConflictError(f"there is a store in {storage.where()!r} already")
     return Store(storage, config)
+
+
+def random_owner(random_bytes: Callable[[int], bytes]) -> str:
+    """A new owner: twelve digits, the first of which is not 0."""
+    return str(10**11 + int.from_bytes(random_bytes(8), "big") % (9 * 10**11))
 
 
 def open_store(place: Path | BucketPlace, disk: Disk | None = None) -> Store:

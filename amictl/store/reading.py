@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from amictl.content.compressing import Decompressor
+from amictl.content.domains import PLAIN, Domain
 from amictl.content.naming import chunk_name
 from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
-from amictl.formats.frame import HEADER_SIZE, PLAIN_SIZE_MAX
+from amictl.formats.frame import PLAIN_SIZE_MAX
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Location, Name
+from amictl.store.carrying import STORED_SIZE_MAX
 from amictl.store.store import Store
 
-_STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
 _FRAMES_KEPT = 4
 
 Wanted = tuple[int, int, Name]
@@ -38,6 +39,7 @@ class _Kept:
     """A frame whose decoded bytes are kept for a while: what it holds may be wanted in parts."""
 
     place: tuple[int, int]
+    domain: Domain
     names: tuple[Name, ...]
     bounds: list[int]
     plain: memoryview
@@ -49,10 +51,10 @@ class SegmentReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._decompressor = Decompressor()
-        self._stored = memoryview(bytearray(_STORED_SIZE_MAX))
+        self._stored = memoryview(bytearray(STORED_SIZE_MAX))
         nowhere = (-1, -1)
         self._kept = [
-            _Kept(nowhere, (), [], memoryview(bytearray(PLAIN_SIZE_MAX)))
+            _Kept(nowhere, PLAIN, (), [], memoryview(bytearray(PLAIN_SIZE_MAX)))
             for _ in range(_FRAMES_KEPT)
         ]
         # Aligned to pages, so that it can be written to a disk without passing the cache.
@@ -107,22 +109,25 @@ class SegmentReader:
                 count = _shared(wanted, at, kept.names, place.position)
                 self._copy(kept, wanted[at : at + count], place.position)
                 return count
-        if place.length > _STORED_SIZE_MAX:
+        if place.length > STORED_SIZE_MAX:
             raise CorruptStoreError("the index gives a frame an impossible length")
         stored = self._stored[: place.length]
         self._store.read_into(place, stored)
-        frame = frame_format.decode(stored)
+        clear = frame_format.clear_part(stored)
+        domain = self._store.domain(clear.domain.hex())
+        frame = domain.decode_frame(clear)
         count = _shared(wanted, at, frame.names, place.position)
         run = wanted[at : at + count]
         begin, end = run[0][0], run[-1][1]
         if count == len(frame.names) and end - begin == frame.plain_length:
             # The frame fills a part of the buffer exactly: nothing is copied.
             self._decompressor.decode_into(frame.codec, frame.payload, self.buffer[begin:end])
-            _require_names(run, self.buffer)
+            _require_names(run, self.buffer, domain)
             return count
         kept = self._kept.pop()
         self._kept.insert(0, kept)
         kept.place = (-1, -1)
+        kept.domain = domain
         kept.names = frame.names
         kept.bounds = list(accumulate(frame.lengths, initial=0))
         plain = kept.plain[: frame.plain_length]
@@ -137,7 +142,7 @@ class SegmentReader:
         if stop - start != end - begin:
             raise CorruptStoreError(f"chunk {run[0][2].hex()} has another length")
         self.buffer[begin:end] = kept.plain[start:stop]
-        _require_names(run, self.buffer)
+        _require_names(run, self.buffer, kept.domain)
 
 
 def data_ranges(leaf: Leaf) -> list[tuple[int, int]]:
@@ -172,8 +177,9 @@ def _shared(wanted: Sequence[Wanted], at: int, names: Sequence[Name], position: 
     return count
 
 
-def _require_names(run: Sequence[Wanted], data: memoryview) -> None:
+def _require_names(run: Sequence[Wanted], data: memoryview, domain: Domain) -> None:
     """Raises CorruptStoreError unless each chunk is what its name says."""
-    for start, stop, name in run:
-        if chunk_name(data[start:stop]) != name:
+    names = domain.stored_names([chunk_name(data[start:stop]) for start, stop, _ in run])
+    for (_, _, name), found in zip(run, names, strict=True):
+        if found != name:
             raise CorruptStoreError(f"chunk {name.hex()} has other content")

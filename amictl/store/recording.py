@@ -6,10 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
-from amictl.errors import UNREADABLE, CorruptStoreError, UnsupportedError
+from amictl.errors import UNREADABLE, CorruptStoreError
 from amictl.model.blockmap import (
-    AVERAGE_SIZES,
-    CUT_ID,
     FANOUT,
     SEGMENT_SIZE,
     Name,
@@ -17,7 +15,6 @@ from amictl.model.blockmap import (
 )
 from amictl.model.records import (
     Attributes,
-    Cut,
     PendingSnapshot,
     SnapshotCore,
     Source,
@@ -28,14 +25,16 @@ from amictl.model.surroundings import Surroundings
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.progress import Progress, Step
 from amictl.store import catalog
-from amictl.store.ingesting import Ingest, Ingested, Lineage, Volume
+from amictl.store.authenticity import signed
+from amictl.store.ingesting import Ingest, Ingested, Volume
+from amictl.store.lineages import Lineage, is_encrypted, with_lineage
+from amictl.store.parents import domain_of, lineage_from, origin_of
 from amictl.store.pending import PendingFile
 from amictl.store.store import Store
 from amictl.store.walking import Map, leaves
 from amictl.store.writing import Writer
 
 SAMPLES = 8
-PLAIN_DOMAIN = "0" * 32
 _SETTLED_SECONDS = 1.0
 _SAVE_SECONDS = 1.0
 
@@ -70,25 +69,29 @@ def record_snapshot(
 
     Raises what reading raises: SourceChangedError, StorageError; and CorruptStoreError.
     """
-    parent = _choose_parent(writer.store, plan)
+    store = writer.store
+    # Chosen again, now that the writer holds its lock: the parent must be there from here on.
+    origin = origin_of(store, plan.work.volume_id, plan.parent)
+    parent = origin.parent
+    domain = domain_of(store, origin, surroundings)
+    lineage = lineage_from(store, parent, domain, surroundings)
     stored_before = writer.new_bytes
-    lineage = _lineage(writer.store, parent, surroundings)
     unchanged = (
         parent is not None
         and _looks_unchanged(plan, parent)
         and not writer.index.knows_damage
-        and _samples_agree(writer, parent, volume, surroundings)
+        and _samples_agree(writer, parent, lineage, volume, surroundings)
     )
     if unchanged:
         assert parent is not None
         done = Ingested(map_of(parent), parent.data_bytes)
     else:
-        progress = _SavedProgress(surroundings.progress, plan.work, pending)
-        parent_leaves = leaves(writer.store, map_of(parent)) if parent else iter(())
+        progress = SavedProgress(surroundings.progress, plan.work, pending)
+        parent_leaves = leaves(store, map_of(parent)) if parent else iter(())
         done = Ingest(writer, lineage, volume, parent_leaves, progress).run()
         writer.finish_packs()
     work = plan.work
-    return SnapshotCore(
+    core = SnapshotCore(
         snapshot_id=work.snapshot_id,
         volume_id=work.volume_id,
         owner_id=work.owner_id,
@@ -96,8 +99,8 @@ def record_snapshot(
         root=done.map.root.hex() if done.map.root else None,
         height=done.map.height,
         cut=lineage.cut,
-        fingerprint_key=lineage.fingerprint_key.hex(),
-        domain=PLAIN_DOMAIN,
+        fingerprint_key="",
+        domain=lineage.domain,
         hash="blake3",
         parent=parent.snapshot_id if parent else None,
         start_time=work.start_time,
@@ -108,6 +111,7 @@ def record_snapshot(
         new_bytes=writer.new_bytes - stored_before,
         data_bytes=done.data_bytes,
     )
+    return with_lineage(store, core, lineage, surroundings.random_bytes)
 
 
 def complete_snapshot(
@@ -118,6 +122,8 @@ def complete_snapshot(
     Its completion time is that of this moment. Durable when it returns.
     """
     core = replace(core, completion_time=timestamp(surroundings.now()))
+    if is_encrypted(core):
+        core = signed(core, store.sealed_domain(core.domain))
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     # First, because it is only a hint: where the snapshot does not come to exist, others are found.
     catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
@@ -150,7 +156,7 @@ def _take_back(store: Store, snapshot_ids: Sequence[str]) -> None:
                 catalog.remove(store, snapshot_id)
 
 
-class _SavedProgress:
+class SavedProgress:
     """Tells the one who waits, and every second the pending file, for those who ask."""
 
     def __init__(self, progress: Progress, work: PendingSnapshot, pending: PendingFile) -> None:
@@ -167,38 +173,6 @@ class _SavedProgress:
 
     def note(self, text: str) -> None:
         self._progress.note(text)
-
-
-def _choose_parent(store: Store, plan: SnapshotPlan) -> SnapshotCore | None:
-    """The snapshot to compare with.
-
-    A parent that cannot be read or continued is done without, unless it was named.
-    """
-    if plan.parent == "none":
-        return None
-    if plan.parent != "auto":
-        named = catalog.read_snapshot(store, plan.parent)
-        if not _is_known(named.cut):
-            raise UnsupportedError(
-                f"{plan.parent} is cut in a way that this amictl does not know",
-                hint="use a newer amictl, or --parent none",
-            )
-        return named
-    try:
-        newest = catalog.newest_snapshot(store, plan.work.volume_id)
-    except CorruptStoreError:
-        return None
-    return newest if newest is not None and _is_known(newest.cut) else None
-
-
-def _is_known(cut: Cut) -> bool:
-    return cut.id == CUT_ID and cut.average in AVERAGE_SIZES
-
-
-def _lineage(store: Store, parent: SnapshotCore | None, surroundings: Surroundings) -> Lineage:
-    if parent is not None:
-        return Lineage(parent.cut, bytes.fromhex(parent.fingerprint_key))
-    return Lineage(Cut(CUT_ID, store.config.chunk_size), surroundings.random_bytes(32))
 
 
 def _source(plan: SnapshotPlan) -> Source:
@@ -234,13 +208,17 @@ def _looks_unchanged(plan: SnapshotPlan, parent: SnapshotCore) -> bool:
 
 
 def _samples_agree(
-    writer: Writer, parent: SnapshotCore, volume: Volume, surroundings: Surroundings
+    writer: Writer,
+    parent: SnapshotCore,
+    lineage: Lineage,
+    volume: Volume,
+    surroundings: Surroundings,
 ) -> bool:
     """Read a few segments where the parent has data, and compare."""
     block_map = map_of(parent)
     if block_map.root is None:
         return False
-    key = bytes.fromhex(parent.fingerprint_key)
+    key = lineage.fingerprint_key
     buffer = memoryview(bytearray(SEGMENT_SIZE))
     for _ in range(SAMPLES):
         try:

@@ -2,36 +2,54 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from blake3 import blake3
 
-from amictl.errors import CorruptStoreError, ObjectMissingError, UnsupportedError
+from amictl.content.domains import PLAIN, Domain, SealedDomain
+from amictl.errors import (
+    CorruptStoreError,
+    KeyUnavailableError,
+    ObjectMissingError,
+    UnsupportedError,
+)
 from amictl.formats import node as node_format
 from amictl.formats import records as record_format
+from amictl.formats.framing import PLAIN_DOMAIN
+from amictl.formats.node import ClearNode
 from amictl.model.blockmap import Interior, Leaf, Location, Name, Node
 from amictl.model.records import DamageList, Features, StoreConfig
 from amictl.storage.interface import Storage
-from amictl.store import layout
+from amictl.store import domains, layout
+from amictl.store.domains import Keyring
 from amictl.store.index import Damage, Index
 
 _INTERIORS_KEPT = 512
+Found = TypeVar("Found")
 KNOWN_FEATURES = Features()
+_PLAIN = PLAIN_DOMAIN.hex()
 
 
 class Store:
     """One region, open for reading; `store.writing.Writer` changes it.
 
-    Reading takes no lock. Whatever is read is checked against its name.
+    Reading takes no lock. Whatever is read is checked against its name. Whoever opens a store sets
+    its `keyring`; without one nothing that is encrypted can be opened.
     """
 
     def __init__(self, storage: Storage, config: StoreConfig) -> None:
         self.storage = storage
         self.config = config
+        self.keyring: Keyring | None = None
+        self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}
+        self._key_ids: dict[str, str | None] = {}
         self._index: Index | None = None
         self._interiors: OrderedDict[Name, Interior] = OrderedDict()
         self._lock = threading.Lock()
+        self._domain_lock = threading.Lock()
 
     def __enter__(self) -> "Store":
         return self
@@ -94,6 +112,44 @@ class Store:
         if kind == "write":
             self.storage.require_writable()
 
+    def domain(self, domain_id: str) -> Domain:
+        """A domain, opened with its key when first asked for.
+
+        Raises KeyUnavailableError, CorruptStoreError for a header that is damaged.
+        """
+        return PLAIN if domain_id == _PLAIN else self.sealed_domain(domain_id)
+
+    def sealed_domain(self, domain_id: str) -> SealedDomain:
+        """The same, of an encrypted domain. A key that is not there is asked for once."""
+        with self._domain_lock:
+            known = self._domains.get(domain_id)
+            if known is None:
+                try:
+                    known = domains.open_domain(self, domain_id)
+                except KeyUnavailableError as error:
+                    known = error
+                self._domains[domain_id] = known
+        if isinstance(known, KeyUnavailableError):
+            raise known
+        return known
+
+    def key_id(self, domain_id: str) -> str | None:
+        """The key of a domain, which is not needed for that.
+
+        None for the plain domain, and where the header cannot be read.
+        """
+        if domain_id not in self._key_ids:
+            self._key_ids[domain_id] = domains.key_id(self, domain_id)
+        return self._key_ids[domain_id]
+
+    def can_open(self, domain_id: str) -> bool:
+        """Whether the key of a domain is at hand; of a damaged header it is not."""
+        try:
+            self.domain(domain_id)
+        except (KeyUnavailableError, CorruptStoreError):
+            return False
+        return True
+
     def read_leaf(self, name: Name) -> Leaf:
         """Raises CorruptStoreError if it is missing, damaged or not a leaf."""
         node = self.read_node(name)
@@ -123,23 +179,33 @@ class Store:
     def read_node(self, name: Name) -> Node:
         """One node, checked against its name; a copy elsewhere is used where one is damaged.
 
-        A miss loads CURRENT again before it is damage.
+        A miss loads CURRENT again before it is damage. Raises KeyUnavailableError.
         """
+        return self._read_node(name, self._opened)
+
+    def read_clear_node(self, name: Name) -> ClearNode:
+        """The same, as far as it needs no key."""
+        return self._read_node(name, lambda clear: clear)
+
+    def _read_node(self, name: Name, use: Callable[[ClearNode], Found]) -> Found:
         try:
-            return self._read_node_anywhere(name)
+            return self._read_node_anywhere(name, use)
         except CorruptStoreError:
             self.reload_index()
-            return self._read_node_anywhere(name)
+            return self._read_node_anywhere(name, use)
 
-    def _read_node_anywhere(self, name: Name) -> Node:
+    def _read_node_anywhere(self, name: Name, use: Callable[[ClearNode], Found]) -> Found:
         failure = CorruptStoreError(f"node {name.hex()} is not in the index")
         for location in self.index.places(name):
             try:
-                return self._read_node_at(name, location)
+                return self._read_node_at(name, location, use)
             except CorruptStoreError as error:
                 self.distrust(location)
                 failure = error
         raise failure
+
+    def _opened(self, clear: ClearNode) -> Node:
+        return self.domain(clear.domain.hex()).decode_node(clear)
 
     def distrust(self, location: Location) -> None:
         """What was read there was wrong: the next read must be of what is stored."""
@@ -163,19 +229,19 @@ class Store:
             raise ObjectMissingError(f"pack number {location.pack} is not in the index")
         self.storage.read_into(layout.pack(row.pack_id), location.offset, target)
 
-    def _read_node_at(self, name: Name, location: Location) -> Node:
+    def _read_node_at(
+        self, name: Name, location: Location, use: Callable[[ClearNode], Found]
+    ) -> Found:
         if location.length > node_format.SIZE_MAX:
             raise CorruptStoreError("the index gives a node an impossible length")
         data = self.read_bytes(location)
         try:
-            node = node_format.decode(data)
+            clear = node_format.clear_part(data)
+            if clear.name != name:
+                raise CorruptStoreError("a node is not the one that was asked for")
+            return use(clear)
         except CorruptStoreError as error:
             raise CorruptStoreError(f"{error.message} ({self.describe(location)})") from error
-        if node_format.name_of(data) != name:
-            raise CorruptStoreError(
-                f"a node is not the one that was asked for ({self.describe(location)})"
-            )
-        return node
 
     def volume_id(self, path: str) -> str:
         """The id that the volume at a path has in this store, always the same."""

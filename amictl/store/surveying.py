@@ -13,12 +13,14 @@ from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
 from amictl.store import (
     catalog,
+    domains,
     events,
     layout,
     pending,
     recycling,
     remains,
     settings,
+    tokens,
     volume_records,
 )
 from amictl.store.store import Store
@@ -33,6 +35,7 @@ _BELONGING = {
     "snapshots": rf"snap-{_DIGITS}(\.attributes)?\.json",
     "images": rf"ami-{_DIGITS}(\.attributes)?\.json",
     "names": rf"{_HEX64}\.json",
+    "tokens": rf"{_HEX64}\.json",
     "volumes": rf"vol-{_DIGITS}(\.attributes)?\.json",
     "events": rf"[0-9]{{17}}-{_HEX32}\.(json|log)",
     "pending": rf"(snap|ami)-{_DIGITS}\.json",
@@ -44,7 +47,7 @@ _BELONGING = {
 }
 """Names by folder; anything may be in `staging`, for a while."""
 
-_MADE_LATER = ("events",)
+_MADE_LATER = ("events", "tokens")
 """Folders that a store may lack until something is written to them."""
 
 Fault = tuple[str, str, str]
@@ -115,8 +118,12 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
     yield layout.SETTINGS, lambda: settings.read(store)
     for name, _ in _belonging(store, "events"):
         yield name, partial(_read_events, store, name)
+    for name, _ in _belonging(store, "domains"):
+        yield name, partial(domains.read_header, store, layout.core_id(name) or "")
     for name, _ in _belonging(store, "names"):
         yield name, partial(_read_name, store, name)
+    for name, _ in _belonging(store, "tokens"):
+        yield name, partial(tokens.read_object, store, name)
     for name, _ in _belonging(store, "volumes"):
         volume_id, _, rest = name.rpartition("/")[2].partition(".")
         written = rest.startswith("attributes")

@@ -9,11 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
 
+from amictl.content.domains import Domain
 from amictl.errors import CorruptStoreError
-from amictl.formats import node as node_format
 from amictl.formats import records as record_format
 from amictl.formats.pack import PackKind
-from amictl.model.blockmap import Name, Node
+from amictl.model.blockmap import Name, Node, NodeName
 from amictl.model.records import Epoch
 from amictl.storage.interface import Hold
 from amictl.store import layout
@@ -30,13 +30,14 @@ class Writer:
 
     Frames and nodes may be added from many threads. `publish` must be called while no other
     thread adds, so that whatever a published node leads to is published with it.
+    Frames and nodes are sealed with nonces of `random_bytes`.
     """
 
     def __init__(self, store: Store, random_bytes: Callable[[int], bytes]) -> None:
         store.require_features("write")
         self.store = store
         self.new_bytes = 0
-        self._random_bytes = random_bytes
+        self.random_bytes = random_bytes
         self._claims: set[Name] = set()
         self._trusts_nodes = True
         self._claim_lock = threading.Lock()
@@ -110,20 +111,23 @@ class Writer:
         """Store a frame; its chunks were claimed before."""
         self._frames.append(data, names)
 
-    def add_node(self, node: Node) -> Name:
+    def add_node(self, node: Node, domain: Domain) -> NodeName:
         """Store a node unless the store has it.
 
         Its children must have been stored or claimed before.
         """
-        data = node_format.encode(node)
-        name = node_format.name_of(data)
+        names, data = domain.encode_node(node, self.random_bytes)
+        self.add_stored_node(names.stored, data)
+        return names
+
+    def add_stored_node(self, name: Name, data: bytes) -> None:
+        """The same, of the bytes that are stored under a name."""
         with self._claim_lock:
             if name in self._claims:
-                return name
+                return
             self._claims.add(name)
         if not self._has_node(name):
             self._nodes.append(data, (name,))
-        return name
 
     def distrust_nodes(self) -> None:
         """A node could not be read: from now on one counts as stored only if it can be."""
@@ -180,7 +184,7 @@ class Writer:
         self._syncs.append(self._syncer.submit(pack.upload.seal))
 
     def _new_id(self) -> bytes:
-        return self._random_bytes(16)
+        return self.random_bytes(16)
 
 
 def alone(store: Store) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ import amictl.storage.directory
 import amictl.store.recording
 from amictl.actions.regions import create_region, describe_regions
 from amictl.errors import AmictlError, StorageError
+from amictl.model.region import NewStore, RegionConfig
 from amictl.store.opening import open_store
 from tests.faults import planted
 from tests.faults.crash_states import State, states_after_a_power_cut
@@ -275,11 +276,10 @@ def _record_regions(root: Path, names: list[str]) -> tuple[RecordingDisk, dict[s
         for name in names:
             create_region(
                 root / CONFIG,
-                name,
-                root / name,
-                chunk_size_bytes=16_384,
-                compression_level=3,
-                surroundings=SURROUNDINGS,
+                RegionConfig(name, root / name),
+                NewStore(16_384, 3),
+                root / "default",
+                SURROUNDINGS,
             )
             promised[name] = len(disk.log)
     return disk, promised

@@ -1,0 +1,168 @@
+"""With what a new snapshot is compared, and with which key, if any, it is encrypted."""
+
+from dataclasses import dataclass
+
+from amictl.content.domains import PLAIN, Domain
+from amictl.errors import (
+    UNREADABLE,
+    ConflictError,
+    CorruptStoreError,
+    KeyUnavailableError,
+    ObjectMissingError,
+    UnsupportedError,
+)
+from amictl.model import facts
+from amictl.model.records import SnapshotCore
+from amictl.model.surroundings import Surroundings
+from amictl.store import authenticity, catalog, domains, settings
+from amictl.store.lineages import Lineage, is_encrypted, is_known, lineage_of, new_lineage
+from amictl.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """From what a new snapshot goes on.
+
+    `domain` is that of a snapshot of the volume, in hexadecimal; `key_id` says with which key
+    something new is to be encrypted where there is no such domain. Neither: it is plain.
+    """
+
+    parent: SnapshotCore | None
+    domain: str | None = None
+    key_id: str | None = None
+
+
+def origin_of(store: Store, volume_id: str, parent: str) -> Origin:
+    """`parent` is auto, none or a snapshot id.
+
+    A child of an encrypted snapshot has its key; else the key of the volume counts, then that of
+    the region. A parent that cannot be read or continued is done without, unless it was named.
+    Raises KeyUnavailableError if there is to be a default key and none was chosen;
+    ConflictError for a named parent that is plain while the snapshot is to be encrypted.
+    """
+    named = _named(store, parent) if parent not in ("auto", "none") else None
+    if named is not None and is_encrypted(named):
+        return Origin(named, named.domain)
+    newest, domain = _newest(store, volume_id)
+    key_id = None if domain else _key_of(store, volume_id)
+    if named is not None:
+        if domain or key_id:
+            raise ConflictError(
+                f"{named.snapshot_id} is not encrypted, and its child would be",
+                hint="encrypt the parent by copying it: amictl copy-snapshot --encrypted;"
+                " or leave --parent out",
+                code="ValidationException",
+            )
+        return Origin(named)
+    usable = newest if newest and is_known(newest) and parent == "auto" else None
+    if domain:
+        return Origin(usable if usable and usable.domain == domain else None, domain)
+    return Origin(None, None, key_id) if key_id else Origin(usable)
+
+
+def likely_key(store: Store, volume_id: str) -> str | None:
+    """The key of what is being made of a volume, as far as can be told from outside."""
+    try:
+        return _key_id(store, origin_of(store, volume_id, "auto"))
+    except (KeyUnavailableError, *UNREADABLE):
+        return None
+
+
+def require_key(
+    store: Store, volume_id: str, parent: str, surroundings: Surroundings
+) -> str | None:
+    """The key that a new snapshot of a volume is to be encrypted with; None if it is plain.
+
+    Raises before any work, and without writing anything, what would be raised after it:
+    KeyUnavailableError, ConflictError as `origin_of`.
+    """
+    origin = origin_of(store, volume_id, parent)
+    if origin.domain is not None:
+        store.domain(origin.domain)
+    elif origin.key_id is not None:
+        domains.require_key(store, origin.key_id, surroundings)
+    return _key_id(store, origin)
+
+
+def domain_of(store: Store, origin: Origin, surroundings: Surroundings) -> Domain:
+    """The domain of the new snapshot; of a key that has none here, a new one."""
+    if origin.domain is not None:
+        return store.domain(origin.domain)
+    if origin.key_id is not None:
+        return domains.for_key(store, origin.key_id, surroundings)
+    return PLAIN
+
+
+def lineage_from(
+    store: Store, parent: SnapshotCore | None, domain: Domain, surroundings: Surroundings
+) -> Lineage:
+    """The parent's, which must be what was recorded; or a new one."""
+    if parent is None:
+        chunk_size = store.config.chunk_size
+        return new_lineage(chunk_size, domain.id.hex(), surroundings.random_bytes)
+    authenticity.require_authentic(store, parent)
+    return lineage_of(store, parent)
+
+
+def _key_id(store: Store, origin: Origin) -> str | None:
+    return store.key_id(origin.domain) if origin.domain else origin.key_id
+
+
+def _named(store: Store, snapshot_id: str) -> SnapshotCore:
+    named = catalog.read_snapshot(store, snapshot_id)
+    if not is_known(named):
+        raise UnsupportedError(
+            f"{snapshot_id} is cut in a way that this amictl does not know",
+            hint="use a newer amictl, or --parent none",
+        )
+    return named
+
+
+def _newest(store: Store, volume_id: str) -> tuple[SnapshotCore | None, str | None]:
+    """The newest snapshot of a volume that can be read, and its domain if it is encrypted.
+
+    Where the newest one is damaged, older ones say whether the volume is encrypted: it must not
+    become plain because of that.
+    """
+    try:
+        newest = catalog.newest_snapshot(store, volume_id)
+    except CorruptStoreError:
+        own, _ = catalog.snapshots_of(store, volume_id)
+        sealed = [core.domain for core in own if is_encrypted(core)]
+        return None, sealed[-1] if sealed else None
+    if newest is not None and is_encrypted(newest):
+        return newest, newest.domain
+    return newest, None
+
+
+def _key_of(store: Store, volume_id: str) -> str | None:
+    """The key of a volume, or the one that everything new has in this region."""
+    own = _own_key(store, volume_id)
+    if own is not None:
+        return own
+    chosen = settings.read(store)
+    if not chosen.encryption_by_default:
+        return None
+    if chosen.default_key is None:
+        raise KeyUnavailableError(
+            "everything new is to be encrypted here, and there is no default key",
+            hint="make one: amictl create-key; or choose one: amictl"
+            " modify-ebs-default-kms-key-id --kms-key-id ID",
+        )
+    return chosen.default_key
+
+
+def _own_key(store: Store, volume_id: str) -> str | None:
+    """The key that was written down for a volume.
+
+    Raises CorruptStoreError where that cannot be read, if it may have been one: what is encrypted
+    must not become plain because of damage.
+    """
+    try:
+        return catalog.read_attributes(store, volume_id).fact(facts.KMS_KEY_ID)
+    except ObjectMissingError:
+        return None
+    except CorruptStoreError:
+        if any(True for _ in domains.headers(store)):
+            raise
+        return None

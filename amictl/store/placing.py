@@ -1,0 +1,39 @@
+"""Where the store of a region is: in a directory, or in a bucket."""
+
+import os
+from pathlib import Path
+
+from amictl.model.region import NewStore, RegionConfig
+from amictl.model.surroundings import Surroundings
+from amictl.storage.places import BucketPlace, bucket_place
+from amictl.store.opening import create_store, open_store
+from amictl.store.store import Store
+
+
+def open_region(region: RegionConfig) -> Store:
+    """Open the store of a region for reading.
+
+    Raises RegionNotFoundError, CorruptStoreError, UnsupportedError, StorageError.
+    """
+    return open_store(_place(region))
+
+
+def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surroundings) -> Store:
+    """Make the store of a region where nothing is yet; durable when it returns.
+
+    Raises UsageError, ConflictError if there is one or something else is there, StorageError.
+    """
+    return create_store(
+        _place(region),
+        chunk_size_bytes=new.chunk_size_bytes,
+        compression_level=new.compression_level,
+        owner_id=new.owner_id,
+        surroundings=surroundings,
+    )
+
+
+def _place(region: RegionConfig) -> Path | BucketPlace:
+    if region.directory is not None:
+        return region.directory.expanduser()
+    assert region.bucket_url is not None
+    return bucket_place(region.bucket_url, region.endpoint_url, os.environ)
