@@ -22,7 +22,7 @@ from amictl.actions.creating import (
     create_snapshot,
 )
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
-from amictl.errors import KeyUnavailableError
+from amictl.errors import KeyNotFoundError, KeyUnavailableError
 from amictl.formats import records
 from amictl.model.records import DomainHeader, SnapshotCore, StoreConfig
 from amictl.model.surroundings import Surroundings
@@ -74,6 +74,12 @@ class Keys:
     def wrap(self, key_id: str, secret: bytes) -> str:
         wrapped = pyrage.encrypt(secret, [self._identity(key_id).to_public()])
         return base64.b64encode(wrapped).decode()
+
+    def resolve(self, name: str) -> str:
+        if name not in self._identities:
+            raise KeyNotFoundError(f"there is no key {name}")
+        self._identity(name)
+        return name
 
     def _identity(self, key_id: str) -> x25519.Identity:
         if key_id in self._mislaid or key_id not in self._identities:
