@@ -71,16 +71,16 @@ class BucketStorage:
     def has_conditional_writes(self) -> bool:
         """Whether the server honours conditions on puts: tried once, and kept in the bucket."""
         if self._conditional is None:
-            try:
-                self._conditional = self.abilities()["ConditionalWrites"]
-            except ObjectMissingError:
-                self._conditional = self._probe()
+            known = self.abilities().get("ConditionalWrites")
+            self._conditional = self._probe() if known is None else known
         return self._conditional
 
     def abilities(self) -> dict[str, bool]:
-        data = self._bucket.get(_ABILITIES).data
+        found = self._present(_ABILITIES)
+        if found is None:
+            return {}
         try:
-            known = json.loads(data)["ConditionalWrites"]
+            known = json.loads(found.data)["ConditionalWrites"]
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptStoreError(f"{self.where(_ABILITIES)} cannot be read") from error
         if not isinstance(known, bool):
@@ -188,6 +188,8 @@ class BucketStorage:
         if len(content) > READ_SIZE_MAX << 2:
             raise StorageError(f"{name} is too large for one request")
         self._bucket.put_unguarded(name, content)
+        if name.endswith(".run"):
+            self._cache.write(f"{_key(name)}.whole", content)  # it is read at once, and whole
 
     def make_folder(self, folder: str) -> None:
         """A bucket has no folders."""

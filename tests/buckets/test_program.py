@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -12,9 +13,16 @@ from typing import Any
 import pytest
 
 from tests.buckets.proxy import Proxy, proxied
-from tests.buckets.servers import Region
+from tests.buckets.servers import Region, Servers
 from tests.conftest import PROGRAM, Finished, Home
 from tests.workshop import SEGMENT
+
+
+@pytest.fixture
+def region(servers: Servers, tmp_path: Path) -> Region:
+    """The faster server is enough here: what differs between them is below the program."""
+    server = servers.get("ministack")
+    return Region(server, server.new_bucket(), tmp_path / "cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +99,25 @@ def test_an_image_goes_to_the_bucket_and_comes_back(user: User) -> None:
     assert user("check-store", "--region", "away", "--read-data")["Faults"] == []
 
 
-def test_what_is_encrypted_by_default_shows_nothing_to_who_reads_the_bucket(
-    user: User, region: Region
+def objects(region: Region) -> list[bytes]:
+    """The bytes of every object of the bucket."""
+    _, listed = region.server.request("GET", f"/{region.bucket}?list-type=2")
+    keys = re.findall(r"<Key>([^<]+)</Key>", listed.decode())
+    return [region.server.request("GET", f"/{region.bucket}/{key}")[1] for key in keys]
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_what_is_encrypted_by_default_does_not_stand_in_the_bucket(
+    user: User, region: Region, encrypted: bool
 ) -> None:
-    text = b"a text that must not be seen in the bucket; " * 1000
-    user.disk.write_bytes(text)
     user("create-key", "--alias", "alias/a")
-    user("enable-ebs-encryption-by-default", "--region", "away")
+    if encrypted:
+        user("enable-ebs-encryption-by-default", "--region", "away")
     created = user("create-snapshot", "--region", "away", user.disk)
-    assert created["Encrypted"] is True
-    assert user.restored(created["SnapshotId"], "away") == text
-    assert user("check-store", "--region", "away", "--read-data")["Faults"] == []
+    content = user.disk.read_bytes()
+    assert created["Encrypted"] is encrypted
+    assert user.restored(created["SnapshotId"], "away") == content
+    assert any(content[5000:5016] in data for data in objects(region)) is not encrypted
 
 
 def test_a_region_that_is_empty_again_is_removed_to_the_last_object(
@@ -143,3 +159,19 @@ def _point_to(user: User, proxy: Proxy) -> None:
     text = user.home.config.read_text()
     assert user.url in text
     user.home.config.write_text(text.replace(user.url, proxy.url))
+
+
+def test_who_waits_for_an_answer_can_be_interrupted(user: User, region: Region) -> None:
+    with proxied(region.server.port, "stall", 5, 1_000_000) as proxy:
+        _point_to(user, proxy)
+        words = [PROGRAM, "create-snapshot", "--region", "away", str(user.disk)]
+        with subprocess.Popen(
+            words, env=user.home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            while proxy.count <= 5:
+                threading.Event().wait(0.01)
+            process.send_signal(signal.SIGINT)
+            threading.Event().wait(0.5)
+            proxy.stalled.set()  # what is tidied up afterwards is answered
+            proxy.first = proxy.last = -1
+            assert process.wait(timeout=60) == 130
