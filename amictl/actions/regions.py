@@ -34,6 +34,10 @@ from amictl.store.store import Store
 
 DEFAULT_REGION = "local"
 
+_UNCONDITIONAL = (
+    "the server ignores conditions on writes: let only one command at a time write to this region;"
+    " amictl-buckets(7) says why"
+)
 _FILTERS: dict[str, Texts] = {"region-name": lambda region: [region.name]}
 
 
@@ -69,6 +73,8 @@ def create_region(
             places, region, replace(new, owner_id=owner_id), surroundings
         ) as store:
             _replace(path, changed, surroundings)
+            if not store.storage.abilities().get("ConditionalWrites", True):
+                surroundings.progress.note(_UNCONDITIONAL)
             return _description(region, store, RegionDefaults())
 
 
@@ -299,6 +305,7 @@ def _description(region: RegionConfig, store: Store, defaults: RegionDefaults) -
             "MaxConcurrentCopies": settings.read(store).max_concurrent_copies,
             "OwnerId": store.config.owner_id,
             "StoreId": store.config.store_id,
+            **store.storage.abilities(),
         },
     }
 
