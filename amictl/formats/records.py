@@ -35,6 +35,7 @@ from amictl.model.records import (
     VolumeRecord,
     value_of,
 )
+from amictl.model.seen import SeenState
 from amictl.model.times import parse_timestamp
 
 SIZE_MAX = 64 * 1024 * 1024
@@ -65,6 +66,7 @@ _FORMATS: dict[type, str] = {
     RegionSettings: "amictl-region-settings",
     DomainHeader: "amictl-domain",
     KeyRecord: "amictl-key",
+    SeenState: "amictl-seen",
 }
 
 
