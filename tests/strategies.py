@@ -25,6 +25,7 @@ from amictl.model.records import (
     STATES,
     Attributes,
     CheckLog,
+    CopyToken,
     Cut,
     DamagedFrame,
     DamageList,
@@ -39,6 +40,7 @@ from amictl.model.records import (
     PendingImage,
     PendingSnapshot,
     PendingState,
+    RegionSettings,
     RetentionRule,
     RetentionRules,
     SnapshotCore,
@@ -354,6 +356,8 @@ RECORDS = st.one_of(
     attributes("ami"),
     st.builds(PendingState, COUNTS, st.none() | TEXTS),
     st.builds(ImageName, TEXTS, record_ids("ami")),
+    st.builds(CopyToken, TEXTS, hexadecimal(64), record_ids("ami")),
+    st.builds(RegionSettings, st.booleans(), st.none(), COUNTS, TAGS),
     st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),
     st.lists(st.builds(DamagedFrame, hexadecimal(32), U32, U32), max_size=3).map(
         lambda damage: DamageList(tuple(damage))

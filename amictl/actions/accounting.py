@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from amictl.errors import SnapshotNotFoundError
+from amictl.errors import CorruptStoreError, SnapshotNotFoundError
+from amictl.formats.node import ClearNode
 from amictl.model.blockmap import Leaf, Name
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog, recycling
@@ -15,6 +16,8 @@ from amictl.store.recording import map_of
 from amictl.store.store import Store
 
 _SHARED = -1
+_UNKNOWN = -1
+"""The length of a chunk whose key is not here."""
 
 
 @dataclass(slots=True)
@@ -43,7 +46,8 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
 
     `ExclusiveBytes` of a snapshot are the frames and nodes that no other snapshot needs, whole;
     those of the recycle bin what nothing outside of it needs. What is in the bin counts in all
-    sizes, but is no image or snapshot; `DueCount` of it only wait to be collected. Raises
+    sizes, but is no image or snapshot; `DueCount` of it only wait to be collected. The lengths of
+    the `SealedChunkCount` chunks whose key is not here are not known, nor in `UniqueBytes`. Raises
     CorruptStoreError where a map or an image cannot be read.
     """
     inside, bin_counts = _recycle_bin(store, now)
@@ -72,7 +76,8 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
         "RunCount": len(current.runs),
         "VolumeBytes": sum(core.size_bytes for core in everything),
         "LogicalBytes": logical,
-        "UniqueBytes": sum(unique.values()),
+        "UniqueBytes": sum(length for length in unique.values() if length != _UNKNOWN),
+        "SealedChunkCount": sum(length == _UNKNOWN for length in unique.values()),
         "ReferencedBytes": sum(length for _, length in owners.stored.values()),
         "StoredBytes": stored,
         "Ratio": round(logical / stored, 2) if stored else 0,
@@ -137,24 +142,25 @@ def _visit(
     place = store.index.find(name)
     if place is not None:
         owners.claim((place.pack, place.offset), place.length, mark)
+    node = store.read_clear_node(name)
+    if node.level != level:
+        raise CorruptStoreError(f"node {name.hex()} is not of level {level}")
     if level:
-        for child in store.read_interior(name, level).children:
-            if child is not None:
-                _visit(store, owners, unique, child, level - 1, mark if mark == _SHARED else owner)
-    else:
-        _visit_leaf(store, owners, unique, store.read_leaf(name), mark)
+        for child in node.children:
+            _visit(store, owners, unique, child, level - 1, mark if mark == _SHARED else owner)
+    elif node.children:
+        _visit_leaf(store, owners, unique, node, mark)
 
 
 def _visit_leaf(
-    store: Store, owners: _Owners, unique: dict[Name, int], leaf: Leaf, owner: int
+    store: Store, owners: _Owners, unique: dict[Name, int], clear: ClearNode, owner: int
 ) -> None:
-    chunks = {
-        name: length
-        for name, length in zip(leaf.names, leaf.lengths, strict=True)
-        if name is not None
-    }
-    if not chunks:
-        return
+    chunks = dict.fromkeys(clear.children, _UNKNOWN)
+    if store.can_open(clear.domain.hex()):
+        leaf = store.domain(clear.domain.hex()).decode_node(clear)
+        assert isinstance(leaf, Leaf)
+        pieces = zip(leaf.names, leaf.lengths, strict=True)
+        chunks = {name: length for name, length in pieces if name is not None}
     unique |= chunks
     found = store.index.find_many(list(chunks))
     for pack, offset, length in zip(
@@ -166,5 +172,5 @@ def _visit_leaf(
 
 def _stored_bytes(store: Store) -> int:
     """All bytes of packs, index and records."""
-    folders = ("packs", "index", "snapshots", "images", "names", "volumes")
+    folders = ("packs", "index", "snapshots", "images", "names", "volumes", "domains")
     return sum(size for folder in folders for _, size in store.storage.names(folder))

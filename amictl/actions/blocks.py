@@ -14,6 +14,7 @@ from amictl.model.ids import require_id
 from amictl.model.images import size_gib
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog
+from amictl.store.authenticity import require_authentic
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -115,7 +116,9 @@ def block_token(store: Store, core: SnapshotCore, index: int) -> str:
 
 
 def _snapshot(store: Store, snapshot_id: str) -> SnapshotCore:
-    return catalog.read_snapshot(store, require_id("snap", snapshot_id))
+    core = catalog.read_snapshot(store, require_id("snap", snapshot_id))
+    require_authentic(store, core)
+    return core
 
 
 def _page(

@@ -15,6 +15,7 @@ from amictl.model.surroundings import Surroundings
 from amictl.progress import Step
 from amictl.storage.disk import as_storage_error
 from amictl.store import catalog
+from amictl.store.authenticity import require_authentic
 from amictl.store.checking import StoreCheck
 from amictl.store.parallel import PerThread, in_order, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
@@ -85,6 +86,7 @@ def verify_snapshot(
     `Faults` has byte ranges of the volume and a reason for each.
     """
     core = catalog.read_snapshot(store, require_id("snap", snapshot_id))
+    require_authentic(store, core)
     run = _Verification(store, core, surroundings)
     if against is None:
         run.verify(leaves(store, map_of(core)), None)

@@ -21,7 +21,7 @@ from amictl.model.records import (
 from amictl.model.surroundings import Surroundings
 from amictl.model.tags import tags_with, users_tags
 from amictl.model.texts import require_description, require_text
-from amictl.model.times import timestamp
+from amictl.model.times import parse_timestamp, timestamp
 from amictl.store import catalog, copies, events, image_names, settings, tokens
 from amictl.store.copies import SnapshotCopy, pending_copy
 from amictl.store.image_states import AVAILABLE, registered_image, unavailable
@@ -216,32 +216,27 @@ def _planned(
     cores = [completed_snapshot(source, snapshot_id) for snapshot_id in mapped]
     _require_same_encryption(target, request.encrypted, request.kms_key_id)
     copies.require_room(target)
-    now = surroundings.now()
+    start_time = timestamp(surroundings.now())
     image_id = new_id("ami", surroundings.random_bytes)
     plans: dict[str | None, SnapshotCopy] = {}
     for core in cores:
         snapshot_id = new_id("snap", surroundings.random_bytes)
-        work = pending_copy(source, target, core, snapshot_id, timestamp(now))
-        description = (
-            f"Copied for DestinationAmi {image_id} from SourceAmi {image.image_id}"
-            f" for SourceSnapshot {core.snapshot_id}."
-            f" Task created on {int(now.timestamp() * 1000):,}."
+        work = replace(
+            pending_copy(source, target, core, snapshot_id, start_time),
+            description=_description(image_id, image.image_id, core.snapshot_id, start_time),
+            tags=tags_from(request.snapshot_tags or {}),
         )
-        work = replace(work, description=description, tags=tags_from(request.snapshot_tags or {}))
         plans[core.snapshot_id] = SnapshotCopy(work, core, request.source_region)
-    mappings = tuple(
-        replace(one, snapshot_id=plans[one.snapshot_id].work.snapshot_id)
-        if one.snapshot_id
-        else one
-        for one in image.mappings
-    )
+    new_ids = {given: plan.work.snapshot_id for given, plan in plans.items()}
     copied = replace(
         image,
         image_id=image_id,
         name=request.name,
         owner_id=target.config.owner_id,
-        creation_date=timestamp(now),
-        mappings=mappings,
+        creation_date=start_time,
+        mappings=tuple(
+            replace(one, snapshot_id=new_ids.get(one.snapshot_id)) for one in image.mappings
+        ),
         signatures=(),
         further=tags_from(
             {
@@ -253,6 +248,15 @@ def _planned(
     tags = users_tags(attributes.tags) if request.copy_image_tags else ()
     together = tags_with(tags, request.image_tags or {})
     return PendingImage(copied, request.description, together), list(plans.values())
+
+
+def _description(image_id: str, source_id: str, snapshot_id: str, start_time: str) -> str:
+    """EC2's words for a snapshot of a copied image, with milliseconds since 1970."""
+    milliseconds = round(parse_timestamp(start_time).timestamp() * 1000)
+    return (
+        f"Copied for DestinationAmi {image_id} from SourceAmi {source_id}"
+        f" for SourceSnapshot {snapshot_id}. Task created on {milliseconds:,}."
+    )
 
 
 def _available(source: Store, image_id: str) -> tuple[ImageCore, Attributes]:

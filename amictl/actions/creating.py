@@ -12,7 +12,6 @@ from typing import Any
 from amictl.errors import (
     DryRunError,
     UsageError,
-    VolumeNotFoundError,
 )
 from amictl.formats import shapes
 from amictl.model.ids import new_id, require_id
@@ -22,7 +21,6 @@ from amictl.model.records import (
     PendingImage,
     PendingSnapshot,
     SnapshotCore,
-    Tag,
     tags_from,
 )
 from amictl.model.surroundings import Surroundings
@@ -30,7 +28,8 @@ from amictl.model.tags import tags_with
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.storage.disk import as_storage_error
-from amictl.store import catalog, events, image_names, volume_records
+from amictl.store import catalog, events, image_names, parents, volume_records
+from amictl.store.authenticity import signed_image
 from amictl.store.ingesting import Volume
 from amictl.store.pending import PendingFile, Work, unfinished
 from amictl.store.recording import (
@@ -120,7 +119,9 @@ def create_snapshot(
     path = _path(store, request)
     if request.parent not in ("auto", "none"):
         catalog.read_snapshot(store, require_id("snap", request.parent))
-    freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
+    volume_id = request.volume_id or store.volume_id(path_text(path))
+    key_id = parents.require_key(store, volume_id, request.parent, surroundings)
+    freeze = request.freeze.without_commands() if request.dry_run else request.freeze
     with _frozen(store, [path], freeze, surroundings) as (disk,):
         if request.dry_run:
             raise DryRunError
@@ -130,7 +131,7 @@ def create_snapshot(
         plan = SnapshotPlan(work, disk.identity, request.parent, request.full_read)
 
         def secured() -> None:
-            on_secured(shapes.pending_snapshot_shape(work, alive=True))
+            on_secured(shapes.pending_snapshot_shape(work, alive=True, key_id=key_id))
 
         (shape,) = _take(store, "CreateSnapshot", (disk,), [plan], surroundings, secured)
         return shape
@@ -145,13 +146,17 @@ def create_snapshots(
     """
     store.require_features("write")
     require_description(request.description)
-    freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
+    keys = [
+        parents.require_key(store, store.volume_id(path_text(path)), "auto", surroundings)
+        for path in request.paths
+    ]
+    freeze = request.freeze.without_commands() if request.dry_run else request.freeze
     with _frozen(store, request.paths, freeze, surroundings) as disks:
         start_time = min(disk.freeze.moment for disk in disks)
         plans = []
         for disk in disks:
             work = _pending_snapshot(store, disk, new_id("snap", surroundings.random_bytes), None)
-            copied = _volume_tags(store, work.volume_id) if request.copy_tags else ()
+            copied = volume_records.tags_of(store, work.volume_id) if request.copy_tags else ()
             tags = tags_with(copied, request.tags or {})
             work = replace(work, description=request.description, tags=tags, start_time=start_time)
             plans.append(SnapshotPlan(work, disk.identity, "auto", request.full_read))
@@ -160,7 +165,10 @@ def create_snapshots(
 
         def secured() -> None:
             on_secured(
-                _infos(shapes.pending_snapshot_shape(plan.work, alive=True) for plan in plans)
+                _infos(
+                    shapes.pending_snapshot_shape(plan.work, alive=True, key_id=key_id)
+                    for plan, key_id in zip(plans, keys, strict=True)
+                )
             )
 
         return _infos(_take(store, "CreateSnapshots", disks, plans, surroundings, secured))
@@ -196,8 +204,10 @@ def create_image(
     require_description(request.description)
     image_names.require_free(store, request.name)
     devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
+    for _, path in request.disks:
+        parents.require_key(store, store.volume_id(path_text(path)), "auto", surroundings)
     image_id = new_id("ami", surroundings.random_bytes)
-    freeze = _without_commands(request.freeze) if request.dry_run else request.freeze
+    freeze = request.freeze.without_commands() if request.dry_run else request.freeze
     with _frozen(store, [path for _, path in request.disks], freeze, surroundings) as disks:
         plans = [_plan(store, disk, image_id, request, surroundings) for disk in disks]
         volumes = {
@@ -228,7 +238,7 @@ def create_image(
             for snapshot, plan in zip(cores, plans, strict=True):
                 complete_snapshot(store, snapshot, plan.work, surroundings)
             attributes = Attributes(image_id, 0, "available", request.description, image.tags)
-            catalog.put_image(store, core, attributes)
+            catalog.put_image(store, signed_image(store, core), attributes)
             ids = (image_id, *(plan.work.snapshot_id for plan in plans))
             events.record(store, surroundings, "CreateImage", ids, "available")
             return {"ImageId": image_id}
@@ -252,24 +262,14 @@ def _take(
         written = complete_snapshots(store, cores, works, surroundings)
         ids = tuple(core.snapshot_id for core in cores)
         events.record(store, surroundings, operation, ids, "completed")
-    return [shapes.snapshot_shape(*records) for records in written]
-
-
-def _volume_tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
-    """The tags of a volume; none of one that is new. Raises CorruptStoreError."""
-    try:
-        return volume_records.attributes(store, volume_id).tags
-    except VolumeNotFoundError:
-        return ()
+    return [
+        shapes.snapshot_shape(core, attributes, store.key_id(core.domain))
+        for core, attributes in written
+    ]
 
 
 def _snapshot_size(store: Store, snapshot_id: str) -> int:
     return catalog.read_snapshot(store, require_id("snap", snapshot_id)).size_bytes
-
-
-def _without_commands(freeze: FreezeRequest) -> FreezeRequest:
-    """What a dry run asks for: the commands of the user would do something."""
-    return replace(freeze, pre_freeze=None, post_freeze=None)
 
 
 def _image_request(

@@ -1,15 +1,16 @@
 """DescribeSnapshots: what is completed, what is being made, what failed."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from amictl.errors import AmictlError, DryRunError, SnapshotNotFoundError
 from amictl.formats import shapes
 from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
-from amictl.model.records import PendingSnapshot
+from amictl.model.records import Attributes, PendingSnapshot, SnapshotCore
 from amictl.model.snapshot_filters import matching_snapshots
-from amictl.store import catalog, pending, showing
+from amictl.store import catalog, parents, pending, showing
 from amictl.store.pending import Seen
 from amictl.store.showing import Kind
 from amictl.store.store import Store
@@ -59,7 +60,7 @@ def _selected(store: Store, selection: SnapshotSelection) -> list[_Shape]:
     if selection.snapshot_ids:
         found = [_snapshot(store, given) for given in dict.fromkeys(selection.snapshot_ids)]
     else:
-        found = list(showing.every(store, _SNAPSHOTS))
+        found = list(showing.every(store, _snapshots(store)))
     found = matching_snapshots(found, selection.filters)
     return found if ours and restorable else []
 
@@ -67,7 +68,7 @@ def _selected(store: Store, selection: SnapshotSelection) -> list[_Shape]:
 def _snapshot(store: Store, snapshot_id: str) -> _Shape:
     """Raises MalformedIdError, SnapshotNotFoundError, and what is UNREADABLE."""
     require_id("snap", snapshot_id)
-    snapshot = showing.one(store, _SNAPSHOTS, snapshot_id)
+    snapshot = showing.one(store, _snapshots(store), snapshot_id)
     if snapshot is not None:
         return snapshot
     raise SnapshotNotFoundError(
@@ -77,10 +78,12 @@ def _snapshot(store: Store, snapshot_id: str) -> _Shape:
     )
 
 
-def _pending(seen: Seen) -> _Shape | None:
-    if not isinstance(seen.work, PendingSnapshot):
+def _pending(store: Store, seen: Seen) -> _Shape | None:
+    work = seen.work
+    if not isinstance(work, PendingSnapshot):
         return None
-    return shapes.pending_snapshot_shape(seen.work, alive=seen.alive, died=pending.DIED)
+    key_id = parents.likely_key(store, work.volume_id)
+    return shapes.pending_snapshot_shape(work, alive=seen.alive, died=pending.DIED, key_id=key_id)
 
 
 def _damaged(snapshot_id: str, error: AmictlError) -> _Shape:
@@ -91,11 +94,15 @@ def _damaged(snapshot_id: str, error: AmictlError) -> _Shape:
     }
 
 
-_SNAPSHOTS = Kind(
-    "snap-",
-    catalog.snapshot_ids,
-    catalog.read_snapshot_core,
-    shapes.snapshot_shape,
-    _pending,
-    _damaged,
-)
+def _snapshots(store: Store) -> Kind[SnapshotCore]:
+    def shape(core: SnapshotCore, attributes: Attributes) -> _Shape:
+        return shapes.snapshot_shape(core, attributes, store.key_id(core.domain))
+
+    return Kind(
+        "snap-",
+        catalog.snapshot_ids,
+        catalog.read_snapshot_core,
+        shape,
+        partial(_pending, store),
+        _damaged,
+    )

@@ -133,7 +133,8 @@ class _Details:
                 raise
             return _damaged(image["ImageId"], error)
         known = {given: self._known[given] for given in ids if given in self._known}
-        return shapes.with_snapshots(image, known)
+        keys = {core.domain: self._store.key_id(core.domain) for core in known.values()}
+        return shapes.with_snapshots(image, known, keys)
 
     def _learn(self, snapshot_id: str) -> None:
         if snapshot_id not in self._known:

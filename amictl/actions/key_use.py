@@ -112,9 +112,10 @@ def check_key(store: Store, keyring: Keyring, name: str) -> dict[str, Any]:
     `Faults` are the domains that it does not open. Raises KeyNotFoundError, KeyUnavailableError.
     """
     key_id = keyring.resolve(name)
-    domains = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
+    headers = key_use.domains_of_key(store, key_id)
+    domains = [header.domain_id for header in headers]
     faults = []
-    for header in key_use.domains_of_key(store, key_id):
+    for header in headers:
         try:
             keyring.unwrap(header)
         except KeyUnavailableError as error:

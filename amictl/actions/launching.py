@@ -19,9 +19,11 @@ from amictl.model.times import timestamp
 from amictl.model.volumes import AVAILABLE, DiskState, Volume
 from amictl.progress import Progress, Step
 from amictl.store import catalog, events, pending, volume_records
+from amictl.store.authenticity import require_authentic
 from amictl.store.filling import Filling
 from amictl.store.image_states import AVAILABLE as IMAGE_AVAILABLE
 from amictl.store.image_states import registered_image, unavailable
+from amictl.store.lineages import is_encrypted
 from amictl.store.store import Store
 from amictl.volumes.new_folders import NewFolder, require_free_folder, unfinished_folders
 from amictl.volumes.targets import path_text
@@ -63,6 +65,12 @@ def launch_image(
     disks = planned_disks(mappings, size_of, request.ephemeral_size_gib)
     require_free_folder(request.directory)
     store.reload_index()  # an index that cannot be read is not the snapshots' damage
+    sources = {
+        disk.file_name: snapshots(disk.mapping.snapshot_id)
+        for disk in disks
+        if disk.mapping.snapshot_id is not None
+    }
+    _require_opened(store, image, sources, surroundings.progress)
     if request.dry_run:
         raise DryRunError
     for unfinished in unfinished_folders(request.directory):
@@ -73,13 +81,9 @@ def launch_image(
     folder = Path(path_text(request.directory))
     disks = tuple(_with_volume_id(store, folder, disk) for disk in disks)
     launch = Launch(image, timestamp(surroundings.now()), disks)
-    sources = {
-        disk.file_name: snapshots(disk.mapping.snapshot_id)
-        for disk in disks
-        if disk.mapping.snapshot_id is not None
-    }
     _write(store, request.directory, launch, sources, surroundings.progress)
-    volumes = list(_volumes(request, folder, launch))
+    keys = {name: store.key_id(core.domain) for name, core in sources.items()}
+    volumes = list(_volumes(request, folder, launch, keys))
     _remember(store, launch, volumes, surroundings)
     return _result(folder, launch, volumes)
 
@@ -97,6 +101,20 @@ def _launchable(store: Store, image_id: str) -> ImageCore:
             hint=f"it is {attributes.state}: amictl enable-image --image-id {image_id}",
         )
     return image
+
+
+def _require_opened(
+    store: Store, image: ImageCore, sources: dict[str, SnapshotCore], progress: Progress
+) -> None:
+    """Raises KeyUnavailableError, CorruptStoreError before anything is written."""
+    require_authentic(store, image)
+    for name, core in sources.items():
+        require_authentic(store, core)
+        if is_encrypted(core):
+            progress.note(
+                f"{core.snapshot_id} is encrypted, and {name}, which gets mode 0600, holds its"
+                " content in plain"
+            )
 
 
 def _with_volume_id(store: Store, folder: Path, disk: LaunchedDisk) -> LaunchedDisk:
@@ -145,8 +163,10 @@ class _Part:
         self.progress.note(text)
 
 
-def _volumes(request: LaunchRequest, folder: Path, launch: Launch) -> Iterator[Volume]:
-    """What was written, and where."""
+def _volumes(
+    request: LaunchRequest, folder: Path, launch: Launch, keys: dict[str, str | None]
+) -> Iterator[Volume]:
+    """What was written, and where; `keys` are those of the snapshots, by the names of the files."""
     for disk in launch.disks:
         if disk.volume_id is not None:
             file = written_file(request.directory / disk.file_name)
@@ -161,6 +181,7 @@ def _volumes(request: LaunchRequest, folder: Path, launch: Launch) -> Iterator[V
                 device_name=disk.mapping.device_name,
                 inode=file.inode,
                 birth_time=file.birth_time,
+                key_id=keys.get(disk.file_name),
                 tags=tags_from(request.tags),
             )
 

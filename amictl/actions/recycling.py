@@ -104,7 +104,7 @@ def restore_snapshot_from_recycle_bin(
             raise DryRunError
         after = recycling.put_back(store, snapshot_id, now)
     events.record(store, surroundings, "RestoreSnapshotFromRecycleBin", (snapshot_id,), after.state)
-    shape = shapes.snapshot_shape(core, after)
+    shape = shapes.snapshot_shape(core, after, store.key_id(core.domain))
     return {member: shape[member] for member in _RESTORED}
 
 

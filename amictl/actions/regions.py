@@ -85,21 +85,22 @@ def modify_region(
     """Make a region the one that is meant where none is named, and change what holds for all that
     is new in it; its description. Durable when it returns.
 
-    Raises RegionNotFoundError, UsageError if nothing is to be changed.
+    The default region need not be there: its disk may be away, and `local` is made when it is
+    needed. Raises RegionNotFoundError, UsageError if nothing is to be changed.
     """
     if not default and max_concurrent_copies is None:
         raise UsageError("nothing is to be changed", code="MissingParameter")
     region = find_region(config_path, name, default_directory)
-    with open_region(region) as store:
-        if max_concurrent_copies is not None:
+    if max_concurrent_copies is not None:
+        most = max_concurrent_copies
+        with open_region(region) as store:
             store.require_features("write")
-            most = max_concurrent_copies
             settings.change(store, lambda before: replace(before, max_concurrent_copies=most))
-        path = config_path.resolve()
-        if default:
-            with _changing(path):
-                _replace(path, config.with_default(_read(path), "region", name), surroundings)
-        return _description(region, store, config.decode_defaults(_read(path)))
+    path = config_path.resolve()
+    if default:
+        with _changing(path):
+            _replace(path, config.with_default(_read(path), "region", name), surroundings)
+    return _described(region, config.decode_defaults(_read(path)))
 
 
 def delete_region(
@@ -113,12 +114,22 @@ def delete_region(
     with _changing(path):
         text = _read(path)
         _require_not_default(text, name)
-        with open_region(find_region(path, name, default_directory)) as store:
+        region = find_region(path, name, default_directory)
+        with _opened_or_forgettable(region) as store:
             store.require_features("delete")
             emptying.remove_store(store)
         if _has_name(text, name):
             _replace(path, config.without_region(text, name), surroundings)
     return {}
+
+
+def _opened_or_forgettable(region: RegionConfig) -> Store:
+    """Raises RegionNotFoundError that says what can be done about a store that is not there."""
+    try:
+        return open_region(region)
+    except RegionNotFoundError as error:
+        error.hint = f"to remove only its name: amictl delete-region {region.name} --forget"
+        raise
 
 
 def forget_region(config_path: Path, name: str, surroundings: Surroundings) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.store import catalog, events, image_names
+from amictl.store.authenticity import require_authentic, signed_image
 from amictl.store.image_states import AVAILABLE
 from amictl.store.pending import PendingFile
 from amictl.store.reading import SegmentReader, data_ranges
@@ -73,7 +74,7 @@ def register_image(
     core = _core(store, request, surroundings)
     if request.dry_run:
         raise DryRunError
-    core = _with_facts(store, core, request)
+    core = signed_image(store, _with_facts(store, core, request))
     image = PendingImage(core, request.description, tags_from(request.tags or {}))
     _register(store, image)
     events.record(store, surroundings, "RegisterImage", (core.image_id,), AVAILABLE)
@@ -129,6 +130,7 @@ def _inspected(store: Store, snapshot: SnapshotCore) -> DiskFacts:
     descriptor = os.memfd_create("amictl-root-disk")
     try:
         os.truncate(descriptor, snapshot.size_bytes)
+        require_authentic(store, snapshot)
         with suppress(CorruptStoreError):  # a check finds it; an image can be of what is left
             _fill(descriptor, store, snapshot)
         return inspect_disk(descriptor, snapshot.size_bytes)

@@ -14,6 +14,7 @@ from amictl.model.records import SnapshotCore, tags_from
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.model.volumes import AVAILABLE, DiskState, Volume
+from amictl.storage.disk import make_private
 from amictl.store import catalog, events, volume_records
 from amictl.store.filling import Filling
 from amictl.store.store import Store
@@ -58,9 +59,15 @@ def create_volume(
     if existing:
         _require_usable(store, request.target, size_bytes)
     store.reload_index()  # an index that cannot be read is not the snapshot's damage
+    filling = Filling(store, core, surroundings.progress)
     if request.dry_run:
         raise DryRunError
-    filling = Filling(store, core, surroundings.progress)
+    if filling.is_secret:
+        what = "the device" if is_device(request.target) else "the file, which gets mode 0600,"
+        surroundings.progress.note(
+            f"{core.snapshot_id} is encrypted, and {what} holds its content in plain:"
+            f" {str(request.target)!r}"
+        )
     if existing:
         try:
             written = _rewrite(store, filling, core, request.target, size_bytes)
@@ -83,6 +90,8 @@ def _create(store: Store, filling: Filling, request: CreateVolumeRequest, size_b
     """Write a new file; returns the bytes written."""
     file = NewFile(request.target, size_bytes, store.storage.disk, replace=request.force)
     try:
+        if filling.is_secret:
+            make_private(store.storage.disk, file.descriptor, request.target)
         written = filling.fill(file)
         file.commit()
     except BaseException:
@@ -99,6 +108,8 @@ def _rewrite(
     try:
         before = target.size_bytes
         target.begin(size_bytes, core.snapshot_id)
+        if filling.is_secret and not target.is_device:
+            make_private(store.storage.disk, target.descriptor, path)
         # What lies beyond the snapshot, in a target that is to be larger, reads as zeros too.
         end = min(before, size_bytes) if not target.is_device else size_bytes
         own = all_segments(end) if target.is_device else data_segments(target.descriptor, end)
@@ -128,6 +139,7 @@ def _volume(
         snapshot_id=core.snapshot_id,
         inode=file.inode,
         birth_time=file.birth_time,
+        key_id=store.key_id(core.domain),
         tags=tags_from(request.tags),
     )
 

@@ -33,7 +33,6 @@ from amictl.model.records import (
     SnapshotCore,
     StoreConfig,
     VolumeRecord,
-    value_of,
 )
 from amictl.model.seen import SeenState
 from amictl.model.times import parse_timestamp
@@ -172,7 +171,7 @@ def _require_sound_snapshot(core: SnapshotCore, place: str) -> None:
 
 
 def _require_sealed(core: SnapshotCore, place: str) -> None:
-    if core.fingerprint_key != "0" * 64 or value_of(core.further, facts.SEALED) is None:
+    if core.fingerprint_key != "0" * 64 or core.fact(facts.SEALED) is None:
         raise UnsupportedError(
             f"{place} is of an encrypted domain, and its keys are not sealed as this amictl knows",
             hint="use a newer amictl",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model import facts
 from amictl.model.images import size_gib
 from amictl.model.locks import Lock
@@ -43,8 +44,13 @@ _SNAPSHOT_INFO = (
 )
 
 
-def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]:
-    """A completed snapshot, as DescribeSnapshots gives it."""
+def snapshot_shape(
+    core: SnapshotCore, attributes: Attributes, key_id: str | None = None
+) -> dict[str, Any]:
+    """A completed snapshot, as DescribeSnapshots gives it.
+
+    `key_id` is the key of its domain, if that is known.
+    """
     return _without_absent(
         {
             "SnapshotId": core.snapshot_id,
@@ -57,7 +63,7 @@ def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]
             "Description": attributes.description,
             "VolumeSize": size_gib(core.size_bytes),
             "FullSnapshotSizeInBytes": core.data_bytes,
-            "Encrypted": False,
+            **_encryption(core, key_id),
             "StorageTier": "standard",
             "Tags": _tags(attributes.tags),
             "Amictl": _without_absent(
@@ -67,6 +73,7 @@ def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]
                     "NewBytes": core.new_bytes,
                     "Parent": core.parent,
                     "Unchanged": core.unchanged,
+                    "Authenticity": _authenticity(core, attributes),
                     "SourcePath": core.source.path,
                     "SourceSnapshotId": core.fact(facts.SOURCE_SNAPSHOT),
                     "SourceRegion": core.fact(facts.SOURCE_REGION),
@@ -78,10 +85,12 @@ def snapshot_shape(core: SnapshotCore, attributes: Attributes) -> dict[str, Any]
     )
 
 
-def pending_snapshot_shape(work: PendingSnapshot, *, alive: bool, died: str = "") -> dict[str, Any]:
+def pending_snapshot_shape(
+    work: PendingSnapshot, *, alive: bool, died: str = "", key_id: str | None = None
+) -> dict[str, Any]:
     """A snapshot that is being made, or whose making failed.
 
-    `died` is the reason if none is recorded.
+    `died` is the reason if none is recorded, `key_id` the key that it is to be encrypted with.
     """
     pending = alive and work.reason is None
     shape = {
@@ -94,7 +103,8 @@ def pending_snapshot_shape(work: PendingSnapshot, *, alive: bool, died: str = ""
         "OwnerId": work.owner_id,
         "Description": work.description,
         "VolumeSize": size_gib(work.size_bytes),
-        "Encrypted": False,
+        "Encrypted": key_id is not None,
+        "KmsKeyId": key_id,
         "StorageTier": "standard",
         "Tags": _tags(work.tags),
         "Amictl": {"SizeBytes": work.size_bytes, "SourcePath": work.path, **_freeze(work.freeze)},
@@ -156,9 +166,16 @@ def pending_image_shape(work: PendingImage, *, alive: bool, died: str) -> dict[s
     return _image(work.image, "failed", work.description, work.tags) | {"StateReason": reason}
 
 
-def with_snapshots(image: dict[str, Any], snapshots: Snapshots) -> dict[str, Any]:
-    """The shape of an image with what exists of its snapshots: exact sizes and the moment."""
-    mappings = [_with_size(mapping, snapshots) for mapping in image["BlockDeviceMappings"]]
+def with_snapshots(
+    image: dict[str, Any], snapshots: Snapshots, keys: dict[str, str | None]
+) -> dict[str, Any]:
+    """The shape of an image with what exists of its snapshots: exact sizes and the moment.
+
+    `keys` are the keys of their domains.
+    """
+    mappings = [
+        _with_snapshot(mapping, snapshots, keys) for mapping in image["BlockDeviceMappings"]
+    ]
     ours = (image.get("Amictl") or {}) | (_one_moment(snapshots) or {})
     return _without_absent({**image, "BlockDeviceMappings": mappings, "Amictl": ours or None})
 
@@ -169,9 +186,14 @@ def mapped_snapshots(image: dict[str, Any]) -> list[str]:
     return [snapshot_id for snapshot_id in mapped if snapshot_id is not None]
 
 
-def _with_size(mapping: dict[str, Any], snapshots: Snapshots) -> dict[str, Any]:
+def _with_snapshot(
+    mapping: dict[str, Any], snapshots: Snapshots, keys: dict[str, str | None]
+) -> dict[str, Any]:
     snapshot = snapshots.get(mapping.get("Ebs", {}).get("SnapshotId", ""))
-    return mapping | {"Amictl": {"SizeBytes": snapshot.size_bytes}} if snapshot else mapping
+    if snapshot is None:
+        return mapping
+    ebs = _without_absent(mapping["Ebs"] | _encryption(snapshot, keys.get(snapshot.domain)))
+    return mapping | {"Ebs": ebs, "Amictl": {"SizeBytes": snapshot.size_bytes}}
 
 
 def _image(core: ImageCore, state: str, description: str, tags: tuple[Tag, ...]) -> dict[str, Any]:
@@ -240,6 +262,16 @@ def _freeze(freeze: Freeze) -> dict[str, Any]:
         "FreezeMethod": freeze.method,
         "Consistency": freeze.consistency if freeze.together else f"{freeze.consistency}, per disk",
     }
+
+
+def _encryption(core: SnapshotCore, key_id: str | None) -> dict[str, Any]:
+    return {"Encrypted": core.domain != PLAIN_DOMAIN.hex(), "KmsKeyId": key_id}
+
+
+def _authenticity(core: SnapshotCore, attributes: Attributes) -> str | None:
+    """Of a copy that was made without its key, and that no command with the key has confirmed."""
+    has_mac = core.domain == PLAIN_DOMAIN.hex() or core.signatures
+    return None if has_mac or attributes.fact(facts.CONFIRMATION) else "unconfirmed"
 
 
 def _tags(tags: tuple[Tag, ...]) -> list[dict[str, str]] | None:

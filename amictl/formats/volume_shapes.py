@@ -15,7 +15,8 @@ def volume_shape(volume: Volume, state: DiskState) -> dict[str, Any]:
         "Size": None if size is None else size_gib(size),
         "SnapshotId": volume.snapshot_id,
         "CreateTime": volume.create_time,
-        "Encrypted": False,
+        "Encrypted": volume.key_id is not None,
+        "KmsKeyId": volume.key_id,
         "Attachments": [_attachment(volume)] if state.state == IN_USE else [],
         "Tags": [{"Key": tag.key, "Value": tag.value} for tag in volume.tags] or None,
         "Amictl": _present(

@@ -47,8 +47,9 @@ class KeyRecord:
 
     @property
     def words(self) -> str:
-        """What messages call it."""
-        return f"the key {' '.join((self.key_id, *self.aliases[:1]))}"
+        """What messages call it: by its id, and an alias that somebody gave it."""
+        given = [alias for alias in self.aliases if alias != DEFAULT_ALIAS]
+        return f"the key {' '.join((self.key_id, *given[:1]))}"
 
 
 def key_name(text: str) -> str:

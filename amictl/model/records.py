@@ -127,7 +127,7 @@ class SnapshotCore:
 
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
-        return value_of(self.further, key)
+        return _fact(self.further, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class ImageCore:
 
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
-        return value_of(self.further, key)
+        return _fact(self.further, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Attributes:
 
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
-        return value_of(self.further, key)
+        return _fact(self.further, key)
 
     def with_facts(self, facts: dict[str, str | None]) -> "Attributes":
         """The same with these facts; None removes one."""
@@ -365,9 +365,8 @@ class CheckLog:
     packs: tuple[PackCheck, ...] = ()
 
 
-def value_of(tags: tuple[Tag, ...], key: str) -> str | None:
-    """The value under a key, or None."""
-    return next((tag.value for tag in tags if tag.key == key), None)
+def _fact(further: tuple[Tag, ...], key: str) -> str | None:
+    return next((tag.value for tag in further if tag.key == key), None)
 
 
 def tags_from(pairs: dict[str, str]) -> tuple[Tag, ...]:

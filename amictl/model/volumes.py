@@ -31,7 +31,8 @@ class Volume:
 
     Only of what amictl wrote are known: when (`create_time`), with how many bytes, from which
     snapshot, for which image and device, and which file it was (see `file`). `next_parent` is the
-    snapshot that the next one is compared with.
+    snapshot that the next one is compared with. What is taken from it is encrypted with the key
+    `key_id`, if it has one.
     """
 
     volume_id: str
@@ -44,6 +45,7 @@ class Volume:
     device_name: str | None = None
     inode: str | None = None
     birth_time: str | None = None
+    key_id: str | None = None
     tags: tuple[Tag, ...] = ()
 
     @property

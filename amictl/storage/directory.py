@@ -172,7 +172,8 @@ class DirectoryStorage:
             raise CorruptStoreError(f"{name} ends before byte {offset + len(target)}")
 
     def distrust(self, name: str) -> None:
-        """Nothing is kept."""
+        with self._open_lock:
+            self._open.pop(name, None)
 
     def map(self, name: str) -> memoryview:
         with _reading(self.root / name):

@@ -189,3 +189,11 @@ def as_storage_error(error: OSError, doing: str, path: Path | str) -> StorageErr
     elif error.errno == 30:
         hint = "the file system is mounted read-only"
     return StorageError(f"cannot {doing} {str(path)!r}: {error.strerror or error}", hint=hint)
+
+
+def make_private(disk: Disk, descriptor: int, path: Path) -> None:
+    """Let nobody else read a file. Raises StorageError."""
+    try:
+        disk.set_mode(descriptor, FILE_MODE)
+    except OSError as error:
+        raise as_storage_error(error, "make private", path) from error

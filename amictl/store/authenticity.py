@@ -13,7 +13,7 @@ from amictl.content.domains import SealedDomain
 from amictl.errors import CorruptStoreError, NotFoundError, StorageError, UnsupportedError
 from amictl.formats import records as record_format
 from amictl.model import facts
-from amictl.model.records import Attributes, ImageCore, SnapshotCore, tags_from, value_of
+from amictl.model.records import Attributes, ImageCore, SnapshotCore, tags_from
 from amictl.store import catalog, layout
 from amictl.store.lineages import is_encrypted
 from amictl.store.store import Store
@@ -47,15 +47,35 @@ def signed_image(store: Store, core: ImageCore) -> ImageCore:
 
 def image_of_domain(core: ImageCore, domain: SealedDomain) -> ImageCore:
     """The core of an image with the MAC of a domain."""
-    pairs = {tag.key: tag.value for tag in core.further} | {facts.MAC_DOMAIN: domain.id.hex()}
-    return signed(replace(core, further=tags_from(pairs)), domain)
+    return signed(_with_fact(core, facts.MAC_DOMAIN, domain.id.hex()), domain)
+
+
+def of_copy(store: Store, core: Core, source: Core) -> Core:
+    """The core of a copy in the domain of its source.
+
+    With a MAC where the key is at hand, and the source has a right one; else with what the source
+    says of itself, so that a command with the key can tell later. Raises CorruptStoreError if the
+    source is forged.
+    """
+    domain_id = mac_domain(source)
+    if domain_id is None:
+        return core
+    if isinstance(core, ImageCore):
+        core = _with_fact(core, facts.MAC_DOMAIN, domain_id)
+    if store.can_open(domain_id):
+        domain = store.sealed_domain(domain_id)
+        if not _is_recorded(source, domain):
+            raise _forged(source)
+        return signed(core, domain)
+    text = source.fact(facts.COPIED_CORE) or record_format.encode(source).decode()
+    return replace(_with_fact(core, facts.COPIED_CORE, text), signatures=())
 
 
 def mac_domain(core: SnapshotCore | ImageCore) -> str | None:
     """The domain whose MAC a core needs; None where it needs none."""
     if isinstance(core, SnapshotCore):
         return core.domain if is_encrypted(core) else None
-    return value_of(core.further, facts.MAC_DOMAIN)
+    return core.fact(facts.MAC_DOMAIN)
 
 
 def state_of(store: Store, core: SnapshotCore | ImageCore, attributes: Attributes | None) -> str:
@@ -67,22 +87,18 @@ def state_of(store: Store, core: SnapshotCore | ImageCore, attributes: Attribute
     if domain_id is None:
         return AUTHENTIC
     domain = store.sealed_domain(domain_id)
-    if core.signatures:
-        return AUTHENTIC if _has_mac(core, domain) else FORGED
-    if not isinstance(core, SnapshotCore) or not _is_copy(core, domain):
+    if not _is_recorded(core, domain):
         return FORGED
     confirmation = attributes.fact(facts.CONFIRMATION) if attributes else None
-    right = domain.mac(record_format.encode(core))
-    if confirmation is None:
-        return UNCONFIRMED
-    return AUTHENTIC if hmac.compare_digest(confirmation, right) else FORGED
+    if core.signatures or (confirmation and _is_confirmed(core, domain, confirmation)):
+        return AUTHENTIC
+    return UNCONFIRMED
 
 
-def is_unconfirmed(core: SnapshotCore, attributes: Attributes) -> bool:
-    """Whether a snapshot is a copy that no command with the key has confirmed; needs no key."""
-    return (
-        is_encrypted(core) and not core.signatures and attributes.fact(facts.CONFIRMATION) is None
-    )
+def is_unconfirmed(core: SnapshotCore | ImageCore, attributes: Attributes) -> bool:
+    """Whether it is a copy that no command with the key has confirmed; needs no key."""
+    needs_mac = mac_domain(core) is not None and not core.signatures
+    return needs_mac and attributes.fact(facts.CONFIRMATION) is None
 
 
 def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
@@ -93,50 +109,72 @@ def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
     """
     if mac_domain(core) is None:
         return
-    record_id = core.snapshot_id if isinstance(core, SnapshotCore) else core.image_id
     attributes = None
     with suppress(CorruptStoreError):
-        attributes = catalog.read_attributes(store, record_id)
+        attributes = catalog.read_attributes(store, _id(core))
     state = state_of(store, core, attributes)
     if state == FORGED:
-        raise CorruptStoreError(
-            f"{layout.core(record_id)} was not recorded with the key of its domain",
-            hint="put the file back from a copy of the store",
-        )
+        raise _forged(core)
     if state == UNCONFIRMED:
         confirm(store, core)
 
 
 def confirm(store: Store, core: SnapshotCore | ImageCore) -> None:
     """Write down that a copy was found to be what its source was; where that can be written."""
-    assert isinstance(core, SnapshotCore)
-    right = store.sealed_domain(core.domain).mac(record_format.encode(core))
+    domain_id = mac_domain(core)
+    assert domain_id is not None
+    right = store.sealed_domain(domain_id).mac(record_format.encode(core))
     with suppress(StorageError, UnsupportedError, NotFoundError, CorruptStoreError):
         store.require_features("write")
         catalog.change_attributes(
-            store, core.snapshot_id, lambda before: before.with_facts({facts.CONFIRMATION: right})
+            store, _id(core), lambda before: before.with_facts({facts.CONFIRMATION: right})
         )
+
+
+def _id(core: SnapshotCore | ImageCore) -> str:
+    return core.snapshot_id if isinstance(core, SnapshotCore) else core.image_id
+
+
+def _forged(core: SnapshotCore | ImageCore) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"{layout.core(_id(core))} was not recorded with the key of its domain",
+        hint="put the file back from a copy of the store",
+    )
+
+
+def _with_fact(core: Core, key: str, value: str) -> Core:
+    pairs = {tag.key: tag.value for tag in core.further} | {key: value}
+    return replace(core, further=tags_from(pairs))
+
+
+def _is_recorded(core: SnapshotCore | ImageCore, domain: SealedDomain) -> bool:
+    """Whether a core has the right MAC; or, as a copy, the content of one that had it."""
+    if core.signatures:
+        return _has_mac(core, domain)
+    text = core.fact(facts.COPIED_CORE)
+    if text is None:
+        return False
+    source = record_format.decode(text.encode(), type(core), f"the source of {_id(core)}")
+    return _has_mac(source, domain) and _content(core) == _content(source)
 
 
 def _has_mac(core: SnapshotCore | ImageCore, domain: SealedDomain) -> bool:
     right = _PREFIX + domain.mac(record_format.unsigned(core))
-    return len(core.signatures) == 1 and hmac.compare_digest(core.signatures[0], right)
+    return len(core.signatures) == 1 and hmac.compare_digest(
+        core.signatures[0].encode(), right.encode()
+    )
 
 
-def _is_copy(core: SnapshotCore, domain: SealedDomain) -> bool:
-    """Whether the core that a copy carries along is authentic, and says the same of the content."""
-    text = value_of(core.further, facts.COPIED_CORE)
-    if text is None:
-        return False
-    source = record_format.decode(text.encode(), SnapshotCore, f"the source of {core.snapshot_id}")
-    if not source.signatures:  # a copy of a copy: the first one is inside
-        return _says_the_same(core, source) and _is_copy(source, domain)
-    return _says_the_same(core, source) and _has_mac(source, domain)
+def _is_confirmed(core: SnapshotCore | ImageCore, domain: SealedDomain, confirmation: str) -> bool:
+    right = domain.mac(record_format.encode(core))
+    return hmac.compare_digest(confirmation.encode(), right.encode())
 
 
-def _says_the_same(core: SnapshotCore, source: SnapshotCore) -> bool:
-    def content(of: SnapshotCore) -> tuple[object, ...]:
-        sealed = value_of(of.further, facts.SEALED)
-        return of.domain, of.root, of.height, of.size_bytes, of.cut, of.hash, sealed
-
-    return content(core) == content(source)
+def _content(core: SnapshotCore | ImageCore) -> tuple[object, ...]:
+    """What a copy shares with its source."""
+    if isinstance(core, SnapshotCore):
+        sealed = core.fact(facts.SEALED)
+        return core.domain, core.root, core.height, core.size_bytes, core.cut, core.hash, sealed
+    mappings = [replace(mapping, snapshot_id=None) for mapping in core.mappings]
+    domain_id = core.fact(facts.MAC_DOMAIN)
+    return core.architecture, core.boot_mode, core.platform, domain_id, tuple(mappings)

@@ -14,8 +14,8 @@ from amictl.errors import (
 )
 from amictl.formats import records as record_format
 from amictl.formats.current import PackRow
-from amictl.model.blockmap import Interior, Leaf, Name, child_span
 from amictl.model.records import (
+    Attributes,
     CheckLog,
     DamagedFrame,
     DamageList,
@@ -25,15 +25,12 @@ from amictl.model.records import (
 )
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Step
-from amictl.store import catalog, layout, surveying
-from amictl.store.index import ABSENT
+from amictl.store import authenticity, catalog, layout, surveying
 from amictl.store.inspection import PackChecker, PackFault, check_run, pack_entries
+from amictl.store.map_checking import MapCheck, Ranges
 from amictl.store.parallel import PerThread, in_order, reading_threads
 from amictl.store.recording import map_of
 from amictl.store.store import Store
-
-Ranges = tuple[tuple[int, int], ...]
-"""Damaged bytes below a node, as start and stop from where it begins."""
 
 
 class StoreCheck:
@@ -44,15 +41,20 @@ class StoreCheck:
         self.leftovers: list[dict[str, Any]] = []
         self.damaged: list[dict[str, Any]] = []
         self.pack_count = self.packs_read = self.bytes_read = 0
-        self.snapshot_count = self.image_count = self.node_count = self.garbage_bytes = 0
+        self.snapshot_count = self.image_count = self.garbage_bytes = 0
         self._store = store
         self._surroundings = surroundings
         self._found: list[DamagedFrame] = []
         self._sound: list[PackRow] = []
         self._read: list[PackRow] = []
-        self._below: dict[tuple[Name, int, int], Ranges] = {}
+        self._maps = MapCheck(store, self._fault, self._found)
         self._read_all = False
         self._has_index = False
+
+    @property
+    def node_count(self) -> int:
+        """Nodes that were read, each once."""
+        return self._maps.node_count
 
     def outside(self) -> None:
         """Small files, CURRENT, runs, the outside of every pack, and files that do not belong."""
@@ -115,7 +117,7 @@ class StoreCheck:
             self.image_count += 1
             with self._noting_record(image_id):
                 image = catalog.read_image_core(self._store, image_id)
-                catalog.read_attributes(self._store, image_id)
+                self._check_domain(image, catalog.read_attributes(self._store, image_id))
                 for mapping in image.mappings:
                     if mapping.snapshot_id is not None:
                         names.setdefault(mapping.snapshot_id, []).append(
@@ -131,7 +133,9 @@ class StoreCheck:
                 except CorruptStoreError:
                     self._hurt({"SnapshotId": snapshot_id}, users, ())
                     raise
-                catalog.read_attributes(self._store, snapshot_id)
+                attributes = catalog.read_attributes(self._store, snapshot_id)
+                if not self._check_domain(core, attributes):
+                    self._hurt({"SnapshotId": snapshot_id}, users, ())
                 self._check_map(core, users)
         for snapshot_id in sorted(set(names) - set(snapshots)):
             # What only images in the recycle bin map may be deleted.
@@ -160,11 +164,32 @@ class StoreCheck:
             if self._read:
                 self._remember_reading()
 
+    def _check_domain(self, core: SnapshotCore | ImageCore, attributes: Attributes) -> bool:
+        """Whether what is encrypted can be opened by who has the key, as far as can be told."""
+        domain_id = authenticity.mac_domain(core)
+        if domain_id is None:
+            return True
+        place = layout.domain(domain_id)
+        if not catalog.is_there(self._store, place):
+            self._fault("record", place, f"{attributes.id} needs it, and it is missing")
+            return False
+        if (
+            self._store.can_open(domain_id)
+            and authenticity.state_of(self._store, core, attributes) == authenticity.FORGED
+        ):
+            message = "it was not recorded with the key of its domain"
+            self._fault("record", layout.core(attributes.id), message)
+        return True
+
     def _check_map(self, core: SnapshotCore, users: list[tuple[ImageCore, str]]) -> None:
         block_map = map_of(core)
         if block_map.root is None:
             return
-        ranges = self._damage_below(block_map.root, block_map.height, core.size_bytes)
+        if self._store.can_open(core.domain):
+            ranges = self._maps.damage_below(block_map.root, block_map.height, core.size_bytes)
+        else:
+            damaged = self._maps.is_damaged_below(block_map.root, block_map.height)
+            ranges = ((0, core.size_bytes),) if damaged else ()
         if ranges:
             self._hurt({"SnapshotId": core.snapshot_id, "VolumeId": core.volume_id}, users, ranges)
 
@@ -178,84 +203,6 @@ class StoreCheck:
         ]
         damage = {"Ranges": [{"Start": start, "End": stop} for start, stop in ranges]}
         self.damaged.append({**snapshot, "Images": images, **(damage if ranges else {})})
-
-    def _damage_below(self, name: Name, level: int, length: int) -> Ranges:
-        """What cannot be read below a node; shared subtrees are looked at once."""
-        known = self._below.get((name, level, length))
-        if known is not None:
-            return known
-        self.node_count += 1
-        found: Ranges = ((0, length),)
-        try:
-            node = self._store.read_node(name)
-        except UNREADABLE as error:
-            self._fault("node", name.hex(), error.message)
-            if isinstance(error, CorruptStoreError):
-                self._take_node(name)
-        else:
-            if (0 if isinstance(node, Leaf) else node.level, node.plain_length) != (level, length):
-                message = "it is of another level or length than its parent says"
-                self._fault("node", name.hex(), message)
-            elif isinstance(node, Leaf):
-                found = self._leaf_damage(node)
-            else:
-                found = self._interior_damage(node)
-        self._below[name, level, length] = found
-        return found
-
-    def _take_node(self, name: Name) -> None:
-        """The place where a damaged node was looked for is not to be trusted."""
-        place = self._store.index.find(name)
-        row = self._store.index.packs.get(place.pack) if place else None
-        if place is not None and row is not None:
-            self._found.append(DamagedFrame(row.pack_id.hex(), place.offset, place.length))
-
-    def _interior_damage(self, node: Interior) -> Ranges:
-        span = child_span(node.level)
-        found: list[tuple[int, int]] = []
-        for slot, child in enumerate(node.children):
-            if child is not None:
-                start = slot * span
-                below = self._damage_below(
-                    child, node.level - 1, min(span, node.plain_length - start)
-                )
-                found += [(start + first, start + last) for first, last in below]
-        return _joined(found)
-
-    def _leaf_damage(self, leaf: Leaf) -> Ranges:
-        names = [name for name in leaf.names if name is not None]
-        if not names:
-            return ()
-        unusable = self._unusable(names)
-        found: list[tuple[int, int]] = []
-        position = 0
-        for length, name in zip(leaf.lengths, leaf.names, strict=True):
-            if name in unusable:
-                found.append((position, position + length))
-            position += length
-        return _joined(found)
-
-    def _unusable(self, names: list[Name]) -> set[Name]:
-        """Chunks that are nowhere, or only where damage was found."""
-        index = self._store.index
-        packs = index.find_many(names).packs.tolist()
-        bad = {(frame.pack, frame.offset) for frame in self._found}
-        unusable: set[Name] = set()
-        for name, pack in zip(names, packs, strict=True):
-            if pack == ABSENT:
-                self._fault(
-                    "chunk", name.hex(), "it is not in the index, or only in damaged places"
-                )
-                unusable.add(name)
-            elif bad and all(
-                (index.packs[place.pack].pack_id.hex(), at) in bad
-                for place in index.places(name)
-                for at in (
-                    (0,) if (index.packs[place.pack].pack_id.hex(), 0) in bad else (place.offset,)
-                )
-            ):
-                unusable.add(name)
-        return unusable
 
     def _choose(self, sample_percent: float | None, max_age_seconds: float | None) -> list[PackRow]:
         if sample_percent is not None:
@@ -346,14 +293,3 @@ def _ids(listed: Callable[[Store], list[str]], store: Store) -> list[str]:
         return listed(store)
     except UNREADABLE:
         return []
-
-
-def _joined(ranges: list[tuple[int, int]]) -> Ranges:
-    """Ranges in order, those that touch made one."""
-    joined: list[tuple[int, int]] = []
-    for start, stop in ranges:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], stop)
-        else:
-            joined.append((start, stop))
-    return tuple(joined)

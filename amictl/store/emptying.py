@@ -52,7 +52,7 @@ def _require_nothing(store: Store) -> None:
 def _empty(store: Store, folder: str) -> None:
     try:
         names = [name for name, _ in store.storage.names(folder)]
-    except ObjectMissingError:
+    except ObjectMissingError:  # one that is made when it is needed
         return
     for name in names:
         store.storage.delete(name)

@@ -2,10 +2,12 @@
 hurt."""
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from blake3 import blake3
 
 from amictl.content.compressing import Decompressor
+from amictl.content.domains import PLAIN, Domain
 from amictl.content.naming import chunk_name
 from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError
 from amictl.formats import frame as frame_format
@@ -13,8 +15,9 @@ from amictl.formats import node as node_format
 from amictl.formats import pack as pack_format
 from amictl.formats import run as run_format
 from amictl.formats.current import PackRow
-from amictl.formats.frame import PLAIN_SIZE_MAX
-from amictl.formats.framing import refuse
+from amictl.formats.frame import PLAIN_SIZE_MAX, ClearFrame
+from amictl.formats.framing import Buffer, refuse
+from amictl.formats.node import ClearNode
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.records import DamagedFrame
 from amictl.store import layout
@@ -42,6 +45,7 @@ def pack_entries(store: Store, row: PackRow) -> tuple[Entry, ...]:
     Raises CorruptStoreError unless the outside is sound.
     """
     name = layout.pack(row.pack_id)
+    store.storage.distrust(name)
     size = store.storage.size(name)
     if size != row.length:
         raise CorruptStoreError(f"{name} has {size} bytes, not {row.length}")
@@ -81,6 +85,7 @@ def check_run(store: Store, run_id: bytes, length: int) -> None:
     It is read, not mapped: a bad sector is an error then, and not the end of the program.
     """
     name = layout.run(run_id)
+    store.storage.distrust(name)
     size = store.storage.size(name)
     if size != length:
         raise CorruptStoreError(f"{name} has {size} bytes, not {length}")
@@ -145,17 +150,25 @@ class PackChecker:
         return data
 
     def _check_piece(self, kind: PackKind, data: memoryview) -> None:
+        """What is sealed and cannot be opened is checked as far as its checksum goes."""
         if kind is PackKind.NODES:
-            node_format.decode(data)
+            node = node_format.clear_part(data)
+            if self._store.can_open(node.domain.hex()):
+                self._store.domain(node.domain.hex()).decode_node(node)
             return
-        frame = frame_format.decode(data)
+        clear = frame_format.clear_part(data)
+        if self._store.can_open(clear.domain.hex()):
+            self._check_frame(clear, self._store.domain(clear.domain.hex()))
+
+    def _check_frame(self, clear: ClearFrame, domain: Domain) -> None:
+        frame = domain.decode_frame(clear)
         plain = self._plain[: frame.plain_length]
         self._decompressor.decode_into(frame.codec, frame.payload, plain)
-        position = 0
-        for name, length in zip(frame.names, frame.lengths, strict=True):
-            if chunk_name(plain[position : position + length]) != name:
+        bounds = pairwise(accumulate(frame.lengths, initial=0))
+        names = domain.stored_names([chunk_name(plain[start:stop]) for start, stop in bounds])
+        for name, found in zip(frame.names, names, strict=True):
+            if name != found:
                 raise CorruptStoreError(f"chunk {name.hex()} has other content")
-            position += length
 
 
 def _damage(error: AmictlError, pack: str, entry: Entry) -> DamagedFrame | None:
@@ -168,12 +181,30 @@ def _damage(error: AmictlError, pack: str, entry: Entry) -> DamagedFrame | None:
 
 
 def rows_in_piece(kind: PackKind, entry: Entry, data: bytearray) -> list[PlacedName]:
-    """What the index says of one frame or node. Raises CorruptStoreError if it is damaged."""
+    """What the index says of one frame or node, which needs no key.
+
+    Raises CorruptStoreError if it is damaged.
+    """
     if kind is PackKind.NODES:
-        node_format.decode(data)
-        return [(node_format.name_of(data), entry.offset, entry.length, 0)]
-    names = frame_format.decode(data).names
+        return [(clear_node(data).name, entry.offset, entry.length, 0)]
+    names = clear_frame(data).names
     return [(name, entry.offset, entry.length, position) for position, name in enumerate(names)]
+
+
+def clear_node(data: Buffer) -> ClearNode:
+    """What a node shows; in the plain domain all of it is looked at. Raises CorruptStoreError."""
+    clear = node_format.clear_part(data)
+    if clear.domain == PLAIN.id:
+        PLAIN.decode_node(clear)
+    return clear
+
+
+def clear_frame(data: Buffer) -> ClearFrame:
+    """The same of a frame."""
+    clear = frame_format.clear_part(data)
+    if clear.domain == PLAIN.id:
+        PLAIN.decode_frame(clear)
+    return clear
 
 
 def read_piece(store: Store, name: str, entry: Entry) -> bytearray:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 
-from amictl.errors import ObjectMissingError
+from amictl.errors import CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import DomainHeader, SnapshotCore
 from amictl.store import catalog, layout
@@ -53,4 +53,7 @@ def rewrap(store: Store, keyring: Keyring, domain_id: str) -> None:
 
 def _read(store: Store, name: str) -> tuple[DomainHeader, bytes]:
     data = store.storage.read(name)
-    return record_format.decode(data, DomainHeader, name), data
+    header = record_format.decode(data, DomainHeader, name)
+    if layout.domain(header.domain_id) != name:
+        raise CorruptStoreError(f"{name} is about {header.domain_id}")
+    return header, data

@@ -11,6 +11,8 @@ DAMAGE = "damage.json"
 CHECKS = "checks.json"
 RULES = "recycle-rules.json"
 SETTINGS = "settings.json"
+BUCKET = "bucket.json"
+"""What a bucket can do; only there."""
 FOLDERS = (
     "packs",
     "index",

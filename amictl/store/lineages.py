@@ -14,7 +14,7 @@ from amictl.formats import records as record_format
 from amictl.formats.framing import PLAIN_DOMAIN, associated_data
 from amictl.model import facts
 from amictl.model.blockmap import AVERAGE_SIZES, CUT_ID, SECRET_CUT_ID
-from amictl.model.records import Cut, LineageSecrets, SnapshotCore, tags_from, value_of
+from amictl.model.records import Cut, LineageSecrets, SnapshotCore, tags_from
 from amictl.store.store import Store
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ def is_encrypted(core: SnapshotCore) -> bool:
     return core.domain != _PLAIN
 
 
-def is_known(cut: Cut) -> bool:
-    """Whether this program can cut like that."""
-    return cut.id in (CUT_ID, SECRET_CUT_ID) and cut.average in AVERAGE_SIZES
+def is_known(core: SnapshotCore) -> bool:
+    """Whether this program can cut as a snapshot was cut."""
+    known = (CUT_ID, SECRET_CUT_ID) if is_encrypted(core) else (CUT_ID,)
+    return core.cut.id in known and core.cut.average in AVERAGE_SIZES
 
 
 def new_lineage(average: int, domain: str, random_bytes: RandomBytes) -> Lineage:
@@ -62,7 +63,7 @@ def lineage_of(store: Store, core: SnapshotCore) -> Lineage:
     domain = store.sealed_domain(core.domain)
     place = f"what is sealed in {core.snapshot_id}"
     try:
-        sealed = base64.b64decode(value_of(core.further, facts.SEALED) or "", validate=True)
+        sealed = base64.b64decode(core.fact(facts.SEALED) or "", validate=True)
     except binascii.Error as error:
         raise CorruptStoreError(f"{place} is not base64") from error
     opened = bytes(domain.open(sealed, _associated(domain, core), place))

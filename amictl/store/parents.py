@@ -1,20 +1,20 @@
 """With what a new snapshot is compared, and with which key, if any, it is encrypted."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from amictl.content.domains import PLAIN, Domain
 from amictl.errors import (
+    UNREADABLE,
     ConflictError,
     CorruptStoreError,
     KeyUnavailableError,
+    ObjectMissingError,
     UnsupportedError,
-    VolumeNotFoundError,
 )
 from amictl.model import facts
 from amictl.model.records import SnapshotCore
 from amictl.model.surroundings import Surroundings
-from amictl.store import authenticity, catalog, domains, settings, volume_records
+from amictl.store import authenticity, catalog, domains, settings
 from amictl.store.lineages import Lineage, is_encrypted, is_known, lineage_of, new_lineage
 from amictl.store.store import Store
 
@@ -30,10 +30,6 @@ class Origin:
     parent: SnapshotCore | None
     domain: str | None = None
     key_id: str | None = None
-
-    @property
-    def encrypted(self) -> bool:
-        return self.domain is not None or self.key_id is not None
 
 
 def origin_of(store: Store, volume_id: str, parent: str) -> Origin:
@@ -58,18 +54,34 @@ def origin_of(store: Store, volume_id: str, parent: str) -> Origin:
                 code="ValidationException",
             )
         return Origin(named)
-    usable = newest if newest and is_known(newest.cut) and parent == "auto" else None
+    usable = newest if newest and is_known(newest) and parent == "auto" else None
     if domain:
         return Origin(usable if usable and usable.domain == domain else None, domain)
     return Origin(None, None, key_id) if key_id else Origin(usable)
 
 
-def require_key(store: Store, origin: Origin, surroundings: Surroundings) -> None:
-    """Raises KeyUnavailableError before any work if the key is not there. Nothing is written."""
+def likely_key(store: Store, volume_id: str) -> str | None:
+    """The key of what is being made of a volume, as far as can be told from outside."""
+    try:
+        return _key_id(store, origin_of(store, volume_id, "auto"))
+    except (KeyUnavailableError, *UNREADABLE):
+        return None
+
+
+def require_key(
+    store: Store, volume_id: str, parent: str, surroundings: Surroundings
+) -> str | None:
+    """The key that a new snapshot of a volume is to be encrypted with; None if it is plain.
+
+    Raises before any work, and without writing anything, what would be raised after it:
+    KeyUnavailableError, ConflictError as `origin_of`.
+    """
+    origin = origin_of(store, volume_id, parent)
     if origin.domain is not None:
         store.domain(origin.domain)
     elif origin.key_id is not None:
         domains.require_key(store, origin.key_id, surroundings)
+    return _key_id(store, origin)
 
 
 def domain_of(store: Store, origin: Origin, surroundings: Surroundings) -> Domain:
@@ -92,9 +104,13 @@ def lineage_from(
     return lineage_of(store, parent)
 
 
+def _key_id(store: Store, origin: Origin) -> str | None:
+    return store.key_id(origin.domain) if origin.domain else origin.key_id
+
+
 def _named(store: Store, snapshot_id: str) -> SnapshotCore:
     named = catalog.read_snapshot(store, snapshot_id)
-    if not is_known(named.cut):
+    if not is_known(named):
         raise UnsupportedError(
             f"{snapshot_id} is cut in a way that this amictl does not know",
             hint="use a newer amictl, or --parent none",
@@ -121,9 +137,7 @@ def _newest(store: Store, volume_id: str) -> tuple[SnapshotCore | None, str | No
 
 def _key_of(store: Store, volume_id: str) -> str | None:
     """The key of a volume, or the one that everything new has in this region."""
-    own = None
-    with suppress(VolumeNotFoundError):
-        own = volume_records.attributes(store, volume_id).fact(facts.KMS_KEY_ID)
+    own = _own_key(store, volume_id)
     if own is not None:
         return own
     chosen = settings.read(store)
@@ -136,3 +150,19 @@ def _key_of(store: Store, volume_id: str) -> str | None:
             " modify-ebs-default-kms-key-id --kms-key-id ID",
         )
     return chosen.default_key
+
+
+def _own_key(store: Store, volume_id: str) -> str | None:
+    """The key that was written down for a volume.
+
+    Raises CorruptStoreError where that cannot be read, if it may have been one: what is encrypted
+    must not become plain because of damage.
+    """
+    try:
+        return catalog.read_attributes(store, volume_id).fact(facts.KMS_KEY_ID)
+    except ObjectMissingError:
+        return None
+    except CorruptStoreError:
+        if any(True for _ in domains.headers(store)):
+            raise
+        return None

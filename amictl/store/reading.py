@@ -77,6 +77,7 @@ class SegmentReader:
                 try:
                     count = self._read_run(wanted, at, place)
                 except CorruptStoreError:
+                    self._store.distrust(place)
                     count = 0
             if count == 0:
                 fault = self._read_elsewhere(wanted, at)

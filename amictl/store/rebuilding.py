@@ -8,10 +8,10 @@ from amictl.formats import current as current_format
 from amictl.formats import node as node_format
 from amictl.formats.current import Current, PackRow, RunRow
 from amictl.formats.pack import Entry, PackKind
-from amictl.model.blockmap import Interior, Name
+from amictl.model.blockmap import Name
 from amictl.store import layout
 from amictl.store.index import ABSENT, Index, Run
-from amictl.store.inspection import read_outline, read_piece, rows_in_piece
+from amictl.store.inspection import clear_node, read_outline, read_piece, rows_in_piece
 from amictl.store.packing import PlacedName
 from amictl.store.publishing import rows_of, write_run
 from amictl.store.store import Store
@@ -176,13 +176,11 @@ class IndexRebuild:
         found: dict[int, list[Name]] = {}
         for entry in pack.entries:
             try:
-                node = node_format.decode(read_piece(self._store, name, entry))
+                node = clear_node(read_piece(self._store, name, entry))
             except CorruptStoreError:
                 continue
-            own_level = node.level if isinstance(node, Interior) else 0
-            if own_level == level:
-                children = node.children if isinstance(node, Interior) else node.names
-                found[entry.offset] = [child for child in children if child is not None]
+            if node.level == level:
+                found[entry.offset] = list(node.children)
         return found
 
     def _flush(self) -> None:

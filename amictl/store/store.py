@@ -47,6 +47,7 @@ class Store:
         self.keyring: Keyring | None = None
         self.on_close: Callable[[], None] | None = None
         self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}
+        self._key_ids: dict[str, str | None] = {}
         self._index: Index | None = None
         self._interiors: OrderedDict[Name, Interior] = OrderedDict()
         self._lock = threading.Lock()
@@ -138,6 +139,15 @@ class Store:
             raise known
         return known
 
+    def key_id(self, domain_id: str) -> str | None:
+        """The key of a domain, which is not needed for that.
+
+        None for the plain domain, and where the header cannot be read.
+        """
+        if domain_id not in self._key_ids:
+            self._key_ids[domain_id] = domains.key_id(self, domain_id)
+        return self._key_ids[domain_id]
+
     def can_open(self, domain_id: str) -> bool:
         """Whether the key of a domain is at hand; of a damaged header it is not."""
         try:
@@ -196,11 +206,18 @@ class Store:
             try:
                 return self._read_node_at(name, location, use)
             except CorruptStoreError as error:
+                self.distrust(location)
                 failure = error
         raise failure
 
     def _opened(self, clear: ClearNode) -> Node:
         return self.domain(clear.domain.hex()).decode_node(clear)
+
+    def distrust(self, location: Location) -> None:
+        """What was read there was wrong: the next read must be of what is stored."""
+        row = self.index.packs.get(location.pack)
+        if row is not None:
+            self.storage.distrust(layout.pack(row.pack_id))
 
     def read_bytes(self, location: Location) -> bytearray:
         """The stored bytes of a frame or node, unchecked.

@@ -13,6 +13,7 @@ from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
 from amictl.store import (
     catalog,
+    domains,
     events,
     layout,
     pending,
@@ -26,7 +27,7 @@ from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
 _ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, layout.SETTINGS}
-_ROOT |= set(layout.FOLDERS)
+_ROOT |= {layout.BUCKET, *layout.FOLDERS}
 _BELONGING = {
     "": "|".join(map(re.escape, sorted(_ROOT))),
     "packs": rf"{_HEX32}\.(pack|par)",
@@ -41,7 +42,8 @@ _BELONGING = {
     "domains": rf"{_HEX32}\.json",
     "quarantine": rf"{_HEX32}\.(pack|par)",
     "marks": rf"{_HEX32}\.amictl-incomplete",
-    "locks": "|".join(re.escape(name.rpartition("/")[2]) for name in layout.LOCKS),
+    "locks": "|".join(re.escape(name.rpartition("/")[2]) for name in layout.LOCKS)
+    + "|clock|probe(-[0-9a-f]{16})?",
 }
 """Names by folder; anything may be in `staging`, for a while."""
 
@@ -116,6 +118,8 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
     yield layout.SETTINGS, lambda: settings.read(store)
     for name, _ in _belonging(store, "events"):
         yield name, partial(_read_events, store, name)
+    for name, _ in _belonging(store, "domains"):
+        yield name, partial(domains.read_header, store, layout.core_id(name) or "")
     for name, _ in _belonging(store, "names"):
         yield name, partial(_read_name, store, name)
     for name, _ in _belonging(store, "tokens"):

@@ -110,6 +110,14 @@ def attributes(store: Store, volume_id: str) -> Attributes:
         return Attributes(volume_id, 0, SOURCE, "", ())
 
 
+def tags_of(store: Store, volume_id: str) -> tuple[Tag, ...]:
+    """The tags of a volume; none of one that is new. Raises CorruptStoreError."""
+    try:
+        return attributes(store, volume_id).tags
+    except VolumeNotFoundError:
+        return ()
+
+
 def read_written(store: Store, volume_id: str) -> Volume | None:
     """What amictl wrote, without the next parent; None if it wrote nothing.
 
@@ -139,6 +147,7 @@ def read_written(store: Store, volume_id: str) -> Volume | None:
         device_name=written.fact(facts.DEVICE_NAME),
         inode=written.fact(facts.INODE),
         birth_time=written.fact(facts.BIRTH_TIME),
+        key_id=written.fact(facts.KMS_KEY_ID),
         tags=written.tags,
     )
 
@@ -218,6 +227,7 @@ def _attributes_after(
             facts.DEVICE_NAME: volume.device_name,
             facts.INODE: volume.inode,
             facts.BIRTH_TIME: volume.birth_time,
+            facts.KMS_KEY_ID: volume.key_id,
         }
     )
     if before is not None:

@@ -35,6 +35,10 @@ class FreezeRequest:
     post_freeze: str | None = None
     timeout_seconds: float = 30.0
 
+    def without_commands(self) -> "FreezeRequest":
+        """What a dry run asks for: the commands of the user would do something."""
+        return replace(self, pre_freeze=None, post_freeze=None)
+
 
 class _Commands(Protocol):
     """What is needed of a `CommandBracket`; its module is loaded only when there are commands."""

@@ -35,20 +35,20 @@ class NewFile:
         self._disk = disk
         self._replace = replace
         require_free(path, overwrite=replace)
-        self._descriptor, self._temporary = -1, None
+        self.descriptor, self._temporary = -1, None
         self._direct = -1
         # One thread at a time may write through the cache, and the kernel lets the others spin.
         self._writing = threading.Lock()
         try:
             replaced = _closed_elsewhere(self._path) if self._path.exists() else None
-            self._descriptor, self._temporary = self._open()
+            self.descriptor, self._temporary = self._open()
             if replaced is not None:
                 with suppress(PermissionError):
-                    disk.set_owner(self._descriptor, replaced.st_uid, replaced.st_gid)
-                disk.set_mode(self._descriptor, stat.S_IMODE(replaced.st_mode))
-            disk.truncate(self._descriptor, size_bytes)
+                    disk.set_owner(self.descriptor, replaced.st_uid, replaced.st_gid)
+                disk.set_mode(self.descriptor, stat.S_IMODE(replaced.st_mode))
+            disk.truncate(self.descriptor, size_bytes)
             with suppress(OSError):
-                self._direct = disk.open_direct(self._descriptor)
+                self._direct = disk.open_direct(self.descriptor)
         except OSError as error:
             self.discard()
             raise as_storage_error(error, "create", path) from error
@@ -62,8 +62,8 @@ class NewFile:
         try:
             if not self._write_directly(offset, data):
                 with self._writing:
-                    self._disk.write_at(self._descriptor, data, offset)
-                self._disk.begin_write_back(self._descriptor, offset, len(data))
+                    self._disk.write_at(self.descriptor, data, offset)
+                self._disk.begin_write_back(self.descriptor, offset, len(data))
         except OSError as error:
             raise as_storage_error(error, "write", self._path) from error
 
@@ -82,7 +82,7 @@ class NewFile:
     def commit(self) -> None:
         """Give the file its name. When this returns, it survives a power cut."""
         try:
-            self._disk.sync(self._descriptor)
+            self._disk.sync(self.descriptor)
             self._name()
             self._disk.sync_directory(self._path.parent)
             self._remove_mark()
@@ -94,7 +94,7 @@ class NewFile:
 
     def discard(self) -> None:
         """Forget the file. Never raises; does nothing after `commit`."""
-        if self._descriptor >= 0:
+        if self.descriptor >= 0:
             with suppress(OSError):
                 self._close()
             if self._temporary is not None:
@@ -113,11 +113,11 @@ class NewFile:
 
     def _name(self) -> None:
         if self._temporary is None and not self._replace:
-            self._disk.name_unnamed(self._descriptor, self._path)
+            self._disk.name_unnamed(self.descriptor, self._path)
             return
         if self._temporary is None:
             self._temporary = self._beside()
-            self._disk.name_unnamed(self._descriptor, self._temporary)
+            self._disk.name_unnamed(self.descriptor, self._temporary)
         if self._replace:
             self._disk.rename(self._temporary, self._path)
         else:
@@ -139,7 +139,7 @@ class NewFile:
         if self._direct >= 0:
             direct, self._direct = self._direct, -1
             self._disk.close(direct)
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self.descriptor = self.descriptor, -1
         self._disk.close(descriptor)
 
 

@@ -1,5 +1,6 @@
 """Copies of images and snapshots: independent, complete, small, and refused where EC2 refuses."""
 
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from amictl.actions.describing_images import describe_images
 from amictl.actions.recycling import list_snapshots_in_recycle_bin
 from amictl.actions.retention import CreateRuleRequest, create_rule
 from amictl.actions.snapshots import delete_snapshot
+from amictl.content.naming import chunk_name
 from amictl.errors import (
     BusyError,
     ConflictError,
@@ -32,9 +34,13 @@ from amictl.errors import (
     UnsupportedError,
     UsageError,
 )
+from amictl.formats import frame as frame_format
+from amictl.formats.framing import checksum
+from amictl.model.blockmap import Leaf
 from amictl.model.records import RegionSettings
 from amictl.store import catalog, layout, pending, settings, tokens
 from amictl.store.recording import map_of
+from amictl.store.writing import Writer
 from tests.workshop import MIB, SEGMENT, Workshop, flip, ignore, same
 
 OWNER = "123456789012"
@@ -516,3 +522,53 @@ def test_a_snapshot_in_the_bin_is_not_found(regions: Regions) -> None:
         assert list_snapshots_in_recycle_bin(store, (), east.surroundings)["Snapshots"]
     with pytest.raises(SnapshotNotFoundError):
         regions.copy_snapshot(snapshot_id)
+
+
+def frame_that_needs(needed: bytes, content: bytes) -> bytes:
+    """A frame of one chunk that is stored as it is, with a name in its list of needed ones."""
+    plain = frame_format.encode([chunk_name(content)], [len(content)], 0, content)
+    head, rest = bytearray(plain[: frame_format.HEADER_SIZE]), plain[frame_format.HEADER_SIZE : -8]
+    head[8:12] = (len(plain) + 32).to_bytes(4, "little")
+    head[18:20] = (1).to_bytes(2, "little")
+    data = bytes(head) + rest[:32] + needed + rest[32:]
+    return data + checksum(data)
+
+
+def test_what_a_frame_needs_goes_along(regions: Regions) -> None:
+    east = regions.east
+    core = east.core(east.snapshot_id(east.file("small.raw", east.noise(5000))))
+    used, needed = east.noise(5000, 21), east.noise(6000, 22)
+    leaf = Leaf((5000,), (chunk_name(used),), bytes(16))
+    with east.open() as store, Writer(store, east.surroundings.random_bytes) as writer:
+        frame = frame_format.encode([chunk_name(needed)], [6000], 0, needed)
+        writer.add_frame(frame, (chunk_name(needed),))
+        writer.add_frame(frame_that_needs(chunk_name(needed), used), (chunk_name(used),))
+        root = writer.add_node(leaf)
+        writer.publish()
+    east.put_core(replace(core, root=root.hex()))
+    copied = regions.copy_snapshot(core.snapshot_id)
+    assert regions.west.restored(copied["SnapshotId"]) == used
+    with regions.west.open() as store:
+        assert store.index.find(chunk_name(needed)) is not None
+
+
+@pytest.mark.parametrize("owner", [OWNER, "210987654321"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_disk_that_changes_is_copied_every_night(regions: Regions, seed: int, owner: str) -> None:
+    """Random changes, copies of every second snapshot, and all of them whole at the end."""
+    regions.west.change_config(owner_id=owner)
+    chance = random.Random(seed)
+    disk = disk_of(regions.east, seed)
+    contents = {}
+    for night in range(5):
+        with disk.open("r+b") as file:
+            for _ in range(3):
+                file.seek(chance.randrange(3 * SEGMENT - 70_000))
+                file.write(chance.choice([bytes(70_000), chance.randbytes(9000)]))
+        snapshot_id = regions.east.snapshot_id(disk)
+        if night % 2 == 0:
+            contents[regions.copy_snapshot(snapshot_id)["SnapshotId"]] = disk.read_bytes()
+    for snapshot_id, content in contents.items():
+        assert regions.west.restored(snapshot_id) == content
+    found = regions.west.check(read_data=True)
+    assert (found["Faults"], found["Damaged"]) == ([], [])

@@ -86,6 +86,11 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     assert len(region("describe-snapshots")["Snapshots"]) == 5
     assert region("describe-volumes")["Volumes"]
     region("describe-regions")
+    source = ["--source-region", "local"]
+    region("copy-snapshot", *source, "--source-snapshot-id", first, *tags)
+    copied = region("copy-image", *source, "--source-image-id", image, "--name", "three")
+    shown = region("describe-images", "--image-ids", copied["ImageId"])["Images"][0]
+    assert (shown["SourceImageId"], shown["SourceImageRegion"]) == (image, "local")
 
     blocks = region("list-snapshot-blocks", "--snapshot-id", first)["Blocks"]
     between = ["--first-snapshot-id", first, "--second-snapshot-id", second]

@@ -382,6 +382,15 @@ def test_the_default_region_is_meant_where_none_is_named(amictl: Home) -> None:
     assert other != ours
 
 
+def test_the_region_local_becomes_the_default_one_again_before_it_is_made(amictl: Home) -> None:
+    make(amictl, "r")
+    amictl("modify-region", "r", "--default")
+    modified = amictl("modify-region", "local", "--default")
+    assert (modified.status, modified.err) == (0, "")
+    assert region_facts(amictl, "local")["Default"] is True
+    assert amictl("delete-region", "r").status == 0
+
+
 def test_a_default_region_that_is_away_is_not_taken_for_an_empty_one(amictl: Home) -> None:
     directory = make(amictl, "r")
     amictl("modify-region", "r", "--default")

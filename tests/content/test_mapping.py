@@ -13,6 +13,7 @@ from amictl.model.blockmap import (
     SEGMENT_SIZE,
     Interior,
     Name,
+    NodeName,
     child_span,
     segment_count,
     tree_height,
@@ -48,15 +49,15 @@ class Built:
 def build(size_bytes: int, leaves: dict[int, Name]) -> Built:
     built = Built(size_bytes)
 
-    def emit(node: Interior) -> Name:
+    def emit(node: Interior) -> NodeName:
         name = node_format.name_of(node_format.encode(node))
         built.nodes[name] = node
         built.order.append(name)
-        return name
+        return NodeName(name, name)
 
     builder = MapBuilder(size_bytes, emit)
     for index in sorted(leaves):
-        builder.add(index, leaves[index])
+        builder.add(index, NodeName(leaves[index], leaves[index]))
     built.root = builder.finish()
     return built
 

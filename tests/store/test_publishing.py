@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from amictl.content.domains import PLAIN
 from amictl.errors import CorruptStoreError
 from amictl.formats import current as current_format
 from amictl.formats.current import Current, RunRow
@@ -25,7 +26,7 @@ def leaf(number: int) -> Leaf:
 def publish(workshop: Workshop, numbers: range) -> list[Name]:
     """A pack with as many leaves."""
     with workshop.open() as store, Writer(store, workshop.surroundings.random_bytes) as writer:
-        names = [writer.add_node(leaf(number)) for number in numbers]
+        names = [writer.add_node(leaf(number), PLAIN).stored for number in numbers]
         writer.publish()
     return names
 
@@ -126,7 +127,7 @@ def test_each_replacement_of_current_has_the_next_generation(workshop: Workshop)
 
 def test_a_writer_that_was_overtaken_adds_to_what_the_other_wrote(workshop: Workshop) -> None:
     with workshop.open() as store, Writer(store, random.Random(2).randbytes) as slow:
-        first = slow.add_node(leaf(1))
+        first = slow.add_node(leaf(1), PLAIN).stored
         (second,) = publish(workshop, range(2, 3))
         slow.publish()
     with workshop.open() as store:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amictl.content.domains import PLAIN
 from amictl.content.mapping import MapBuilder
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name, Node, segment_count
 from amictl.store.store import Store
@@ -41,15 +42,16 @@ def stored(store: Store, volume: tuple[int, LeafNumbers]) -> tuple[Map, dict[int
     count, numbers = volume
     with Writer(store, random.Random(str(volume)).randbytes) as writer:
         names = {
-            index: writer.add_node(Leaf((SEGMENT_SIZE,), (None,), bytes([number]) * 16))
+            index: writer.add_node(Leaf((SEGMENT_SIZE,), (None,), bytes([number]) * 16), PLAIN)
             for index, number in sorted(numbers.items())
         }
-        builder = MapBuilder(count * SEGMENT_SIZE, writer.add_node)
+        builder = MapBuilder(count * SEGMENT_SIZE, lambda node: writer.add_node(node, PLAIN))
         for index, name in names.items():
             builder.add(index, name)
         root = builder.finish()
         writer.publish()
-    return Map(root, builder.height, count * SEGMENT_SIZE), names
+    stored_names = {index: name.stored for index, name in names.items()}
+    return Map(root, builder.height, count * SEGMENT_SIZE), stored_names
 
 
 @settings(max_examples=30)

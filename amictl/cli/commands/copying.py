@@ -89,12 +89,12 @@ def copy_image(
 ) -> Result:
     """Copy an image from another region, or within one.
 
-    It goes, with all its snapshots, to the region that the command is for. The copy has ids of its
-    own and does not need its source. Inside a region, and where the content is in the region
-    already, no data moves; between regions of one owner what is stored
-    moves as it is. A copy that was interrupted goes on where it was when the command is run
-    again. Deprecation, protection and permissions are not copied. Should the source be deleted
-    while --no-wait leaves a worker at it, the copy fails.
+    It goes, with all its snapshots, to the region that the command is for. The copy has ids of
+    its own and does not need its source. Inside a region, and where the content is in the region
+    already, no data moves; between regions of one owner what is stored moves as it is. A copy
+    that was interrupted goes on where it was when the command is run again. Deprecation,
+    protection and permissions are not copied. Should the source be deleted while --no-wait leaves
+    a worker at it, the copy fails.
     """
     if no_wait and (result := invocation.detached()):
         return result
@@ -151,9 +151,9 @@ def copy_snapshot(
 ) -> Result:
     """Copy a snapshot from another region, or within one.
 
-    It goes to the region that the command is for, as copy-image does with those of an image. The
-    volume of the copy is what its disk is in that region, so that the next snapshot of the disk
-    there is an increment of the copy.
+    It goes to the region that the command is for, as copy-image does with the snapshots of an
+    image. The volume of the copy is what its disk is in that region, so that the next snapshot of
+    the disk there is an increment of the copy.
     """
     if no_wait and (result := invocation.detached()):
         return result
