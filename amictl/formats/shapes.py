@@ -153,7 +153,13 @@ def image_shape(core: ImageCore, attributes: Attributes) -> dict[str, Any]:
             "DeprecationTime": attributes.fact(facts.DEPRECATION_TIME),
             "DeregistrationProtection": attributes.fact(facts.PROTECTION) or "disabled",
             "LastLaunchedTime": attributes.fact(facts.LAST_LAUNCHED_TIME),
-            "Amictl": {"DeregistrationProtectedUntil": until} if until else None,
+            "Amictl": _without_absent(
+                {
+                    "DeregistrationProtectedUntil": until,
+                    "Authenticity": _authenticity(core, attributes),
+                }
+            )
+            or None,
         }
     )
 
@@ -268,9 +274,10 @@ def _encryption(core: SnapshotCore, key_id: str | None) -> dict[str, Any]:
     return {"Encrypted": core.domain != PLAIN_DOMAIN.hex(), "KmsKeyId": key_id}
 
 
-def _authenticity(core: SnapshotCore, attributes: Attributes) -> str | None:
+def _authenticity(core: SnapshotCore | ImageCore, attributes: Attributes) -> str | None:
     """Of a copy that was made without its key, and that no command with the key has confirmed."""
-    has_mac = core.domain == PLAIN_DOMAIN.hex() or core.signatures
+    domain = core.domain if isinstance(core, SnapshotCore) else core.fact(facts.MAC_DOMAIN)
+    has_mac = domain in (None, PLAIN_DOMAIN.hex()) or core.signatures
     return None if has_mac or attributes.fact(facts.CONFIRMATION) else "unconfirmed"
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from amictl import errors
 from amictl.content.compressing import Decompressor
+from amictl.content.domains import SealedDomain
+from amictl.content.sealing import derive
 from amictl.formats import current, frame, node, pack, records, run
 from amictl.model.records import SnapshotCore
+from tests.golden import make_sealed_vectors as sealed
 
 FILES = sorted((Path(__file__).parents[1] / "golden" / "vectors").glob("*.json"))
 VECTORS = [json.loads(file.read_text()) for file in FILES]
@@ -49,11 +52,28 @@ def run_checked(data: bytes) -> bytes:
     return data
 
 
+DOMAIN = SealedDomain(sealed.DOMAIN, derive(sealed.SECRET, sealed.DOMAIN))
+
+
+def sealed_frame_again(data: bytes) -> bytes:
+    clear = frame.clear_part(data)
+    found = DOMAIN.decode_frame(clear)
+    return DOMAIN.encode_frame(found, lambda _: bytes(clear.body[:24]))
+
+
+def sealed_node_again(data: bytes) -> bytes:
+    clear = node.clear_part(data)
+    found = DOMAIN.decode_node(clear)
+    return DOMAIN.encode_node(found, lambda _: bytes(clear.body[:24]))[1]
+
+
 AGAIN: dict[str, Callable[[bytes], bytes]] = {
     "frame": frame_again,
     "payload": payload_again,
     "leaf": lambda data: node.encode(node.decode(data)),
     "inner": lambda data: node.encode(node.decode(data)),
+    "sealed-frame": sealed_frame_again,
+    "sealed-node": sealed_node_again,
     "pack": pack_again,
     "current": lambda data: current.encode(current.decode(data)),
     "run": run_checked,

@@ -6,7 +6,7 @@ is added, never by a test: a vector that is checked in does not change.
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -587,9 +587,9 @@ FORMATS = {
 }
 
 
-def main() -> None:
+def write(formats: dict[str, Callable[[], Iterator[Vector]]]) -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name, vectors in FORMATS.items():
+    for name, vectors in formats.items():
         for damage, error, reason, data in vectors():
             document = {
                 "format": name,
@@ -604,4 +604,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write(FORMATS)
