@@ -101,9 +101,9 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
         record = msgspec.convert(_from_document(document), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise CorruptStoreError(f"{place} is not a valid record: {error}") from error
-    _require_sound(record, place)
     if encode(record) != data:
         raise CorruptStoreError(f"{place} is damaged, or not in canonical form")
+    _require_sound(record, place)
     return record
 
 
