@@ -239,7 +239,8 @@ def _planned(
         ),
         signatures=(),
         further=tags_from(
-            {
+            {tag.key: tag.value for tag in image.further}
+            | {
                 facts.SOURCE_IMAGE: image.image_id,
                 facts.SOURCE_IMAGE_REGION: request.source_region,
             }

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from amictl.errors import (
     UNREADABLE,
     ConflictError,
+    CorruptStoreError,
     KeyUnavailableError,
     NotFoundError,
     UsageError,
@@ -15,9 +16,11 @@ from amictl.errors import (
 from amictl.keys import identities
 from amictl.keys.folder import KeyFolder
 from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
+from amictl.model.records import ImageCore, SnapshotCore
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
 from amictl.store import key_use
+from amictl.store.authenticity import FORGED
 from amictl.store.domains import Keyring
 from amictl.store.store import Store
 
@@ -106,55 +109,94 @@ def cancel_key_deletion(folder: KeyFolder, name: str, surroundings: Surroundings
     return {"KeyId": record.key_id}
 
 
-def check_key(store: Store, keyring: Keyring, name: str) -> dict[str, Any]:
-    """Whether a key opens the domains of a region that are its own, and what is in them.
+def check_key(store: Store, name: str) -> dict[str, Any]:
+    """Open with a key what is its own in a region: domains, and the first frames of snapshots.
 
-    `Faults` are the domains that it does not open. Raises KeyNotFoundError, KeyUnavailableError.
+    `Authenticity` is authentic, unconfirmed (a copy that was made without the key) or forged.
+    `Faults` are what is forged, damaged or not opened. Raises KeyNotFoundError,
+    KeyUnavailableError.
     """
-    key_id = keyring.resolve(name)
-    headers = key_use.domains_of_key(store, key_id)
-    domains = [header.domain_id for header in headers]
-    faults = []
-    for header in headers:
-        try:
-            keyring.unwrap(header)
-        except KeyUnavailableError as error:
-            faults.append({"DomainId": header.domain_id, "Problem": error.message})
-    snapshots = key_use.snapshots_in(store, domains)
+    if store.keyring is None:
+        raise KeyUnavailableError(f"the key {name} is needed, and no keys are at hand")
+    key_id = store.keyring.resolve(name)
+    opened, faults = _domains(store, key_id)
+    cores, unread = key_use.snapshots_in(store, opened)
+    snapshots = [_checked(store, "SnapshotId", core.snapshot_id, core) for core in cores]
+    images, unread_images = key_use.images_of(store, {core.snapshot_id for core in cores})
+    mapping = [_checked(store, "ImageId", core.image_id, core) for core in images]
+    unread |= unread_images
+    faults += [item for item in (*snapshots, *mapping) if "Problem" in item]
+    faults += [{"Id": name, "Problem": error.message} for name, error in unread.items()]
     return {
         "KeyId": key_id,
-        "Domains": domains,
-        "Snapshots": [
-            {"SnapshotId": core.snapshot_id, "DomainId": core.domain} for core in snapshots
-        ],
+        "Domains": opened,
+        "Snapshots": snapshots,
+        "Images": mapping,
         "Faults": faults,
     }
 
 
-def _in_all(regions: Regions, what: Callable[[Store], list[dict[str, Any]]]) -> _Found:
+def _domains(store: Store, key_id: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Ids of the domains of a key that it opens, and why it does not open the others."""
+    opened, faults = [], []
+    for header in key_use.domains_of_key(store, key_id):
+        try:
+            store.sealed_domain(header.domain_id)
+            opened.append(header.domain_id)
+        except (KeyUnavailableError, CorruptStoreError) as error:
+            faults.append({"DomainId": header.domain_id, "Problem": error.message})
+    return opened, faults
+
+
+def _checked(
+    store: Store, member: str, record_id: str, core: SnapshotCore | ImageCore
+) -> dict[str, Any]:
+    """What is found about a snapshot or an image; `Problem` if something is wrong."""
+    found = {member: record_id}
+    try:
+        found["Authenticity"] = key_use.authenticity_of(store, core)
+        if found["Authenticity"] == FORGED:
+            return found | {"Problem": "its record was not made with the key"}
+        if isinstance(core, SnapshotCore):
+            key_use.require_content(store, core)
+    except (*UNREADABLE, KeyUnavailableError) as error:
+        return found | {"Problem": error.message}
+    return found
+
+
+def _in_all(regions: Regions, what: Callable[[Store], _Found]) -> _Found:
     """What is found in each region, one after the other; where that fails is a problem."""
     items: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     for region, opened in regions.items():
+        place = {"RegionName": region}
         try:
             with opened() as store:
-                items += [{"RegionName": region} | item for item in what(store)]
+                found = what(store)
         except _PROBLEMS as error:
-            problems.append({"RegionName": region, "Problem": error.message})
+            problems.append(place | {"Problem": error.message})
+        else:
+            items += [place | item for item in found.items]
+            problems += [place | problem for problem in found.problems]
     return _Found(items, problems)
 
 
-def _rewrapped(store: Store, keyring: Keyring, key_id: str) -> list[dict[str, Any]]:
+def _rewrapped(store: Store, keyring: Keyring, key_id: str) -> _Found:
     domains = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
     for domain in domains:
         key_use.rewrap(store, keyring, domain)
-    return [{"DomainId": domain} for domain in domains]
+    return _Found([{"DomainId": domain} for domain in domains], [])
 
 
-def _snapshots(store: Store, key_id: str) -> list[dict[str, Any]]:
+def _snapshots(store: Store, key_id: str) -> _Found:
     domains = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
-    cores = key_use.snapshots_in(store, domains) if domains else []
-    return [{"SnapshotId": core.snapshot_id} for core in cores]
+    if not domains:
+        return _Found([], [])
+    cores, unread = key_use.snapshots_in(store, domains)
+    return _Found(
+        [{"SnapshotId": core.snapshot_id} for core in cores],
+        [{"SnapshotId": name, "Problem": error.message} for name, error in unread.items()],
+    )
 
 
 def _require_state(record: KeyRecord, state: str) -> None:

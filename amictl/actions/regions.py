@@ -108,19 +108,38 @@ def delete_region(
 ) -> dict[str, Any]:
     """Remove a region that holds nothing: its store, and its name if the configuration has it.
 
-    Raises RegionNotFoundError; ConflictError for the default region, and while anything is in it.
+    Raises RegionNotFoundError; ConflictError for the default region, while anything is in it, and
+    where another region is in the same place.
     """
     path = config_path.resolve()
     with _changing(path):
         text = _read(path)
         _require_not_default(text, name)
         region = find_region(path, name, default_directory)
+        _require_alone(text, region)
         with _opened_or_forgettable(region) as store:
             store.require_features("delete")
             emptying.remove_store(store)
         if _has_name(text, name):
             _replace(path, config.without_region(text, name), surroundings)
     return {}
+
+
+def _require_alone(text: str, region: RegionConfig) -> None:
+    """Raises ConflictError if another region is in the same place."""
+    for other in config.decode(text):
+        if other.name != region.name and _place(other) == _place(region):
+            raise ConflictError(
+                f"the region {other.name} is in the same place",
+                hint=f"to remove only one of the names: amictl delete-region {region.name}"
+                " --forget",
+                code="DependencyViolation",
+            )
+
+
+def _place(region: RegionConfig) -> tuple[Path | None, str | None, str | None]:
+    directory = region.directory and region.directory.expanduser().resolve()
+    return directory, region.bucket_url, region.endpoint_url
 
 
 def _opened_or_forgettable(region: RegionConfig) -> Store:

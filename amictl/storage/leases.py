@@ -209,7 +209,8 @@ class Leases:
         """Renew nothing any more; what was not ended dies by itself."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            # A renewal that waits for an answer needs none any more.
+            self._thread.join(5.0)
 
     def _keep(self) -> None:
         while not self._stop.wait(self.ttl_seconds / _RENEWALS):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from amictl.errors import (
     AmictlError,
@@ -33,6 +34,16 @@ READ_SIZE_MAX = 256 << 20
 _LISTED_MAX = 20_000_000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+_AWS_HOSTS = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.170.23",
+]
+"""Also those that give credentials to instances and containers."""
+
 _RETRIED = {None, 408, 409, 429, *range(500, 600)}
 
 
@@ -297,7 +308,8 @@ def _connected(place: BucketPlace, timeout_seconds: float) -> "S3Store":
             f"{place.url} needs a library that is not installed",
             hint="pip install 'amictl[s3]'",
         ) from error
-    words: dict[str, Any] = {}
+    # One key a request: not every server knows the other, whose errors come with status 200.
+    words: dict[str, Any] = {"disable_bulk_delete": True}
     if place.endpoint_url is not None:
         words["endpoint"] = place.endpoint_url
         words["virtual_hosted_style_request"] = False
@@ -309,14 +321,32 @@ def _connected(place: BucketPlace, timeout_seconds: float) -> "S3Store":
     return S3Store(
         place.bucket,
         prefix=place.prefix or None,
-        client_options={
-            "allow_http": (place.endpoint_url or "").startswith("http://"),
-            "timeout": timedelta(seconds=timeout_seconds),
-            "connect_timeout": timedelta(seconds=min(10.0, timeout_seconds)),
-        },
+        client_options=_client_options(place, timeout_seconds),
         retry_config={"max_retries": 0},
         **words,
     )
+
+
+def _client_options(place: BucketPlace, timeout_seconds: float) -> Any:
+    return {
+        "allow_http": (place.endpoint_url or "").startswith("http://"),
+        "timeout": timedelta(seconds=timeout_seconds),
+        "connect_timeout": timedelta(seconds=min(10.0, timeout_seconds)),
+        **_only_own_hosts(place, os.environ),
+    }
+
+
+def _only_own_hosts(place: BucketPlace, environment: Mapping[str, str]) -> dict[str, str]:
+    """Options with which a redirect to another host leads nowhere.
+
+    The library follows redirects, and hands a session token on; so all other hosts are behind a
+    proxy that nobody runs. Where there is a real proxy, that is left to it.
+    """
+    if any(name.upper() in _PROXIES for name in environment):
+        return {}
+    own = urlsplit(place.endpoint_url).hostname if place.endpoint_url else None
+    hosts = [own] if own else []
+    return {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": ",".join(hosts + _AWS_HOSTS)}
 
 
 def profile_credentials(environment: Mapping[str, str]) -> Any:

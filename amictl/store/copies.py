@@ -146,7 +146,7 @@ def _is_copy(work: pending.Work) -> bool:
 
 def _core(copy: SnapshotCopy, new_bytes: int, garbage_bytes: int) -> SnapshotCore:
     work = copy.work
-    further: dict[str, str] = {
+    further = {tag.key: tag.value for tag in copy.core.further} | {
         facts.SOURCE_SNAPSHOT: copy.core.snapshot_id,
         facts.SOURCE_REGION: copy.region,
         facts.GARBAGE_BYTES: str(garbage_bytes),

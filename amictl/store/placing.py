@@ -1,10 +1,11 @@
 """Where the store of a region is: in a directory, or in a bucket."""
 
+import os
 from pathlib import Path
 
-from amictl.errors import UnsupportedError
 from amictl.model.region import NewStore, RegionConfig
 from amictl.model.surroundings import Surroundings
+from amictl.storage.places import BucketPlace, bucket_place
 from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
 
@@ -14,7 +15,7 @@ def open_region(region: RegionConfig) -> Store:
 
     Raises RegionNotFoundError, CorruptStoreError, UnsupportedError, StorageError.
     """
-    return open_store(_directory(region))
+    return open_store(_place(region))
 
 
 def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surroundings) -> Store:
@@ -23,7 +24,7 @@ def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surro
     Raises UsageError, ConflictError if there is one or something else is there, StorageError.
     """
     return create_store(
-        _directory(region),
+        _place(region),
         chunk_size_bytes=new.chunk_size_bytes,
         compression_level=new.compression_level,
         owner_id=new.owner_id,
@@ -31,10 +32,8 @@ def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surro
     )
 
 
-def _directory(region: RegionConfig) -> Path:
-    if region.directory is None:
-        raise UnsupportedError(
-            f"the region {region.name} is in a bucket, which this version cannot open",
-            hint="make a region with --directory",
-        )
-    return region.directory.expanduser()
+def _place(region: RegionConfig) -> Path | BucketPlace:
+    if region.directory is not None:
+        return region.directory.expanduser()
+    assert region.bucket_url is not None
+    return bucket_place(region.bucket_url, region.endpoint_url, os.environ)

@@ -455,6 +455,25 @@ def test_a_foreign_file_keeps_a_region(amictl: Home) -> None:
     assert amictl("check-store", "--region", "r").status == 3
 
 
+def test_a_store_with_two_names_is_not_deleted(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    amictl("create-region", "s", "--directory", directory)
+    refused = amictl("delete-region", "r")
+    assert (refused.status, refused.out) == (14, "")
+    assert "the region s is in the same place" in refused.err
+    assert amictl("delete-region", "r", "--forget").status == 0
+    assert amictl("delete-region", "s").status == 0
+    assert not directory.exists()
+
+
+def test_a_region_whose_store_is_gone_can_be_forgotten(amictl: Home) -> None:
+    make(amictl, "r").rename(amictl.folder / "elsewhere")
+    refused = amictl("delete-region", "r")
+    assert refused.status == 10
+    assert "delete-region r --forget" in refused.err
+    assert amictl("delete-region", "r", "--forget").status == 0
+
+
 def test_the_name_of_a_region_is_forgotten_and_its_store_stays(amictl: Home) -> None:
     directory = make(amictl, "r")
     before = store_ids(amictl)["r"]

@@ -158,10 +158,11 @@ def cancel_key_deletion(invocation: Invocation, key_id: str) -> Result:
 def check_key(invocation: Invocation, key_id: str) -> Result:
     """Open with a key what is encrypted with it in a region, and show what that is.
 
-    Exit status 3 says that it does not open something.
+    The first frames of every snapshot are opened. `Authenticity` is authentic when a record was
+    made with the key, unconfirmed when it is a copy that was made without it, and forged. Exit
+    status 3 says that something is forged, damaged or not opened.
     """
     from amictl.actions import key_use
-    from amictl.cli import user_keys
 
     with invocation.open_store_for_listing() as store:
-        return key_use.check_key(store, user_keys.keyring(), key_id)
+        return key_use.check_key(store, key_id)
