@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -29,6 +30,7 @@ from amictl.model.records import (
     Cut,
     DamagedFrame,
     DamageList,
+    DomainHeader,
     Epoch,
     Event,
     EventLog,
@@ -346,8 +348,37 @@ RETENTION_RULES = st.builds(
     TAGS,
     TAGS,
 )
+KEY_IDS = st.uuids().map(str)
+
+
+@st.composite
+def encrypted_cores(draw: DrawFn) -> SnapshotCore:
+    """Cores of encrypted snapshots; what is sealed, and the MAC, are any text."""
+    core = draw(snapshot_cores())
+    pairs = {tag.key: tag.value for tag in core.further} | {"sealed": draw(TEXTS)}
+    return replace(
+        core,
+        domain=draw(hexadecimal(32).filter(lambda text: text.strip("0"))),
+        fingerprint_key="0" * 64,
+        signatures=draw(st.lists(TEXTS, max_size=1).map(tuple)),
+        further=tags_from(pairs),
+    )
+
+
 RECORDS = st.one_of(
     snapshot_cores(),
+    encrypted_cores(),
+    st.builds(
+        DomainHeader,
+        hexadecimal(32),
+        KEY_IDS,
+        hexadecimal(64),
+        TEXTS,
+        COUNTS,
+        TIMES,
+        TAGS,
+    ),
+    st.builds(RegionSettings, st.booleans(), st.none() | KEY_IDS, COUNTS, TAGS),
     IMAGE_CORES,
     STORE_CONFIGS,
     PENDING_SNAPSHOTS,
