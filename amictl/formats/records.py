@@ -11,7 +11,7 @@ from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model import facts
 from amictl.model.blockmap import tree_height
-from amictl.model.keys import KeyRecord
+from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
 from amictl.model.records import (
     FORMAT_VERSION,
     STATES,
@@ -145,6 +145,21 @@ def _require_sound(record: object, place: str) -> None:
             known = STATES.get(record.id.partition("-")[0], (record.state,))
             if record.state not in known:
                 raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
+        case KeyRecord():
+            _require_sound_key(record, place)
+
+
+def _require_sound_key(record: KeyRecord, place: str) -> None:
+    if record.state not in (ENABLED, PENDING_DELETION):
+        raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
+    if (record.state == PENDING_DELETION) != (record.deletion_date is not None):
+        raise CorruptStoreError(f"{place} has a state that does not go with its time")
+    try:
+        zone = parse_timestamp(record.deletion_date or record.created).tzinfo
+    except ValueError as error:
+        raise CorruptStoreError(f"{place} has an impossible time: {error}") from error
+    if zone is None:
+        raise CorruptStoreError(f"{place} has a time without a zone")
 
 
 def _require_root(core: ImageCore, place: str) -> None:

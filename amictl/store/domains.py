@@ -116,18 +116,24 @@ def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDo
 def new_header(
     store: "Store", key_id: str, secret: bytes, surroundings: Surroundings
 ) -> DomainHeader:
-    """A header of a new domain, which is not yet written. Raises KeyUnavailableError."""
+    """A header of a new domain, which is not yet written, but was opened with the key.
+
+    Raises KeyUnavailableError.
+    """
     from amictl.content.sealing import derive
 
     domain_id = surroundings.random_bytes(len(PLAIN_DOMAIN))
-    return DomainHeader(
+    keyring = _keyring(store, key_id)
+    header = DomainHeader(
         domain_id=domain_id.hex(),
         key_id=key_id,
         commitment=derive(secret, domain_id).commitment.hex(),
-        wrapped=_keyring(store, key_id).wrap(key_id, secret),
+        wrapped=keyring.wrap(key_id, secret),
         generation=0,
         created=timestamp(surroundings.now()),
     )
+    _opened(header, keyring.unwrap(header))
+    return header
 
 
 def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None:
