@@ -34,6 +34,7 @@ from amictl.model.records import (
     StoreConfig,
     VolumeRecord,
 )
+from amictl.model.seen import SeenState
 from amictl.model.times import parse_timestamp
 
 SIZE_MAX = 64 * 1024 * 1024
@@ -64,6 +65,7 @@ _FORMATS: dict[type, str] = {
     RegionSettings: "amictl-region-settings",
     DomainHeader: "amictl-domain",
     KeyRecord: "amictl-key",
+    SeenState: "amictl-seen",
 }
 
 
@@ -99,9 +101,9 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
         record = msgspec.convert(_from_document(document), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise CorruptStoreError(f"{place} is not a valid record: {error}") from error
-    _require_sound(record, place)
     if encode(record) != data:
         raise CorruptStoreError(f"{place} is damaged, or not in canonical form")
+    _require_sound(record, place)
     return record
 
 
