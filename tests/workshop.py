@@ -27,6 +27,7 @@ from amictl.formats import records
 from amictl.model.records import DomainHeader, SnapshotCore, StoreConfig
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
+from amictl.storage.places import BucketPlace
 from amictl.store import catalog, layout, settings
 from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
@@ -49,7 +50,11 @@ class Keys:
 
     def new(self) -> str:
         """A new key; its id."""
-        identity = x25519.Identity.generate()
+        return self.add(str(x25519.Identity.generate()))
+
+    def add(self, text: str) -> str:
+        """A key from the text of its age identity; its id."""
+        identity = x25519.Identity.from_str(text)
         digest = blake3(str(identity.to_public()).encode()).digest(16)
         key_id = str(uuid.UUID(bytes=digest))
         self._identities[key_id] = identity
@@ -106,7 +111,7 @@ class Workshop:
         self._random = random.Random(self.seed)
         self._now = self.start or datetime.now(UTC) + timedelta(seconds=10)
         with create_store(
-            self.root,
+            self.place,
             chunk_size_bytes=self.chunk_size_bytes,
             compression_level=3,
             surroundings=self.surroundings,
@@ -116,6 +121,11 @@ class Workshop:
     @property
     def root(self) -> Path:
         return self.folder / "store"
+
+    @property
+    def place(self) -> Path | BucketPlace:
+        """Where the store is made."""
+        return self.root
 
     @property
     def surroundings(self) -> Surroundings:

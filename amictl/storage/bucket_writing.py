@@ -36,13 +36,9 @@ class BucketUpload:
         self.size += len(data)
 
     def seal(self) -> None:
-        if self.size:
-            with mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ) as content:
-                view = memoryview(content)
-                self._storage.put_immutable(self.name, view)
-                view.release()
-        else:
-            self._storage.put_immutable(self.name, memoryview(b""))
+        # Not closed here: a request that was given up may still hold it.
+        content = mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ) if self.size else b""
+        self._storage.put_immutable(self.name, memoryview(content))
         self._sealed = True
         self._close()
 

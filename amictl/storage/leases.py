@@ -145,17 +145,8 @@ class Leases:
                 return time.time()
         return self._offset + _now()
 
-    @contextmanager
-    def crowd(self, name: str) -> Iterator[None]:
-        """Hold a lock with others, after waiting for who holds it alone."""
-        lease = self.join(name)
-        try:
-            yield
-        finally:
-            lease.remove()
-
     def join(self, name: str) -> Lease:
-        """The same, until the lease is removed."""
+        """Hold a lock with others until the lease is removed, after waiting for who is alone."""
         return self._won(name, "writer", lambda other: other.startswith("alone-"))
 
     @contextmanager
@@ -209,7 +200,8 @@ class Leases:
         """Renew nothing any more; what was not ended dies by itself."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            # A renewal that waits for an answer needs none any more.
+            self._thread.join(5.0)
 
     def _keep(self) -> None:
         while not self._stop.wait(self.ttl_seconds / _RENEWALS):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.buckets.servers import KINDS, Region, Servers, servers
+from tests.buckets.workshop import BucketWorkshop
 
 __all__ = ["servers"]
 
@@ -14,3 +15,9 @@ def region(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> 
     """An empty prefix."""
     server = servers.get(request.param)
     return Region(server, server.new_bucket(), tmp_path / "cache")
+
+
+@pytest.fixture
+def workshop(region: Region, tmp_path: Path) -> BucketWorkshop:
+    """A store in an empty prefix."""
+    return BucketWorkshop(tmp_path, region=region)
