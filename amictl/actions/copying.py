@@ -25,7 +25,6 @@ from amictl.model.tags import tags_with, users_tags
 from amictl.model.texts import require_description, require_text
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.store import catalog, copies, events, image_names, tokens
-from amictl.store.authenticity import require_recorded
 from amictl.store.copies import Outcome, SnapshotCopy, pending_copy
 from amictl.store.image_states import AVAILABLE, registered_image, unavailable
 from amictl.store.pending import Work, unfinished
@@ -34,7 +33,7 @@ from amictl.store.store import Store
 from amictl.store.writing import Writer
 
 MAX_TOKEN_CHARACTERS = 128
-_OF_THE_MAC = (facts.MAC_DOMAIN, facts.COPIED_CORE)
+_OF_THE_MAC = (facts.MAC_DOMAIN, facts.MAPPED_CONTENT, facts.COPIED_CORE)
 """What a copy has of its own."""
 
 OnBegun = Callable[[dict[str, Any]], None]
@@ -179,7 +178,7 @@ def copy_image(
             for one, snapshot in zip(cores, snapshots, strict=True):
                 copies.complete(target, one, snapshot, surroundings)
             attributes = Attributes(ids[0], 0, AVAILABLE, image.description, image.tags)
-            core = copies.complete_image(target, image.image, image_before, snapshots, cores)
+            core = copies.complete_image(target, image.image, image_before, snapshots)
             catalog.put_image(target, core, attributes)
             events.record(target, surroundings, "CopyImage", ids, AVAILABLE)
     except _DoneBeforeError as error:
@@ -232,7 +231,7 @@ def _planned(
     mapped = dict.fromkeys(one.snapshot_id for one in image.mappings if one.snapshot_id)
     cores = [completed_snapshot(source, snapshot_id) for snapshot_id in mapped]
     outcomes = [_outcome(source, target, core, request, surroundings) for core in cores]
-    require_recorded(source, image)
+    copies.require_image(source, image, outcomes)
     copies.require_room(target)
     start_time = timestamp(surroundings.now())
     image_id = new_id("ami", surroundings.random_bytes)

@@ -5,7 +5,7 @@ does not use of it is garbage in the target. To another owner, and into another 
 goes that the snapshot does not contain.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
@@ -13,6 +13,7 @@ from typing import Protocol
 from amictl.content.compressing import Compressor, Decompressor
 from amictl.content.domains import Domain, RandomBytes, SealedDomain
 from amictl.content.naming import chunk_name
+from amictl.content.resealing import resealed_frame
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats import frame as frame_format
 from amictl.formats.frame import (
@@ -115,20 +116,8 @@ class ResealedFrames:
             return self._reduced.carry(clear, used)
         if clear.codec not in (CODEC_STORED, CODEC_ZSTD):
             raise UnsupportedError(f"a frame has codec {clear.codec}", hint="use a newer amictl")
-        plain_names, body = self._body(clear)
-        names = tuple(self._target.stored_names(plain_names))
-        data = self._target.seal_frame(names, clear.codec, body, self._random)
+        names, data = resealed_frame(clear, self._source, self._target, self._random)
         return Carried(data, names, clear.names, {}, ())
-
-    def _body(self, clear: ClearFrame) -> tuple[Sequence[Name], bytes | memoryview]:
-        """Plain names, and what is to be sealed."""
-        if not isinstance(self._source, SealedDomain):
-            frame_format.decode_body(clear, clear.body)  # refuses impossible lengths
-            return clear.names, b"".join((*clear.names, clear.body))
-        body = self._source.open_frame(clear)
-        frame = frame_format.decode_body(clear, body)
-        _require_names(self._source, frame)
-        return frame.plain_names, body
 
 
 class _Reduced:

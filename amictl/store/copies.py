@@ -42,10 +42,14 @@ from amictl.store.writing import Writer
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a copy is to be: encrypted with a key, or plain; and whether its content is cut anew."""
+    """What a copy is to be: encrypted with a key, or plain.
+
+    Whether its content is cut anew; and whether it keeps all names and bytes of its source.
+    """
 
     key_id: str | None = None
     recut: bool = False
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def outcome_of(
         foreign = not same_store and source.config.owner_id != target.config.owner_id
         if recut or foreign:
             source.domain(core.domain)
-    return Outcome(key_id, recut)
+    return Outcome(key_id, recut, key_id == before and not recut)
 
 
 def pending_copy(
@@ -157,10 +161,11 @@ def _domain_of(source: Store, target: Store, copy: SnapshotCopy, surroundings: S
     snapshot of its volume is, if that has the key.
     """
     key_id = copy.outcome.key_id
-    if key_id is None or key_id == _key_of(source, copy.core):
-        if key_id is not None:
+    if copy.outcome.keeps or key_id == _key_of(source, copy.core):
+        if is_encrypted(copy.core):
             domains.bring_header(source, target, copy.core.domain)
         return copy.core.domain
+    assert key_id is not None
     newest = None
     with suppress(CorruptStoreError):  # only a hint
         newest = catalog.newest_snapshot(target, copy.work.volume_id)
@@ -212,7 +217,7 @@ def complete(
     is forged.
     """
     core = replace(core, completion_time=timestamp(surroundings.now()))
-    if core.fact(facts.SEALED) == copy.core.fact(facts.SEALED):
+    if copy.outcome.keeps:
         core = authenticity.of_copy(store, core, copy.core)
     else:
         core = authenticity.signed(core, store.sealed_domain(core.domain))
@@ -224,26 +229,27 @@ def complete(
     return core, attributes
 
 
-def complete_image(
-    store: Store,
-    image: ImageCore,
-    source: ImageCore,
-    copies: Sequence[SnapshotCopy],
-    copied: Sequence[SnapshotCore],
-) -> ImageCore:
-    """The core of a copied image whose snapshots are there: with a MAC if they are encrypted.
+def require_image(source: Store, image: ImageCore, outcomes: Sequence[Outcome]) -> None:
+    """Raises CorruptStoreError if an image is not what was recorded, as far as can be seen.
 
-    Not if its source should have one and has none: what nobody confirmed stays so.
+    KeyUnavailableError if the key of its record is needed to record the copy: what nobody could
+    confirm must not be confirmed for its copy.
     """
-    encrypted = [core.domain for core in copied if is_encrypted(core)]
-    before = authenticity.mac_domain(source)
-    if not encrypted or (before is None and any(is_encrypted(copy.core) for copy in copies)):
-        return image
-    if before in encrypted:
+    if not authenticity.maps_what_was_recorded(source, image):
+        raise CorruptStoreError(f"{image.image_id} maps other content than was recorded")
+    domain_id = authenticity.mac_domain(image)
+    if domain_id is not None and not all(outcome.keeps for outcome in outcomes):
+        source.domain(domain_id)
+    authenticity.require_recorded(source, image)
+
+
+def complete_image(
+    store: Store, image: ImageCore, source: ImageCore, copies: Sequence[SnapshotCopy]
+) -> ImageCore:
+    """The core of a copied image, whose snapshots are there, with its MAC."""
+    if all(copy.outcome.keeps for copy in copies):
         return authenticity.of_copy(store, image, source)
-    # At least one of them is sealed anew, so that its key is at hand.
-    domain_id = next(one for one in encrypted if store.can_open(one))
-    return authenticity.image_of_domain(image, store.sealed_domain(domain_id))
+    return authenticity.signed_image(store, image)
 
 
 def require_room(store: Store, own: Collection[str] = ()) -> None:

@@ -5,15 +5,16 @@ what they hold is looked at on the way; without it they go unopened. Into anothe
 opened and sealed anew. amictl-store(5), COPIES.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from amictl.content.domains import Domain, RandomBytes, SealedDomain
+from amictl.content.resealing import resealed_node
 from amictl.errors import CorruptStoreError
 from amictl.formats import node as node_format
 from amictl.formats.node import ClearNode
-from amictl.model.blockmap import FANOUT, SEGMENT_SIZE, Interior, Name, Node
+from amictl.model.blockmap import Interior, Leaf, Name, Node, child_span
 from amictl.model.records import SnapshotCore
 from amictl.store.carrying import Carrier, ResealedFrames, UnopenedFrames, UsedChunks, WholeFrames
 from amictl.store.domains import opened
@@ -108,7 +109,8 @@ class OpenPassage:
     def read(self, place: Place) -> Moving:
         """See Passage."""
         clear, node = _read(self._source, self._domain, place)
-        return _moving(node, place, node, (clear.name, node_format.encode_again(clear)))
+        same = {name: name for name in clear.children}
+        return _moving(node, place, same, (clear.name, node_format.encode_again(clear)))
 
     def where(self, place: Place) -> str:
         """See Passage."""
@@ -197,23 +199,14 @@ class ResealedPassage:
 
     def read(self, place: Place) -> Moving:
         """See Passage."""
-        _, node = _read(self._source, self._from, place)
-        names = node.children if isinstance(node, Interior) else node.names
-        plain = node.plain_children if isinstance(node, Interior) else node.plain_names
-        pairs = {one: known for one, known in zip(plain, names, strict=True) if one and known}
-        if list(self._from.stored_names(list(pairs))) != list(pairs.values()):
-            raise CorruptStoreError(f"node {place.source.hex()} has names that do not go together")
-        into = dict(zip(pairs, self._into.stored_names(list(pairs)), strict=True))
-        column = tuple(into[one] if one else None for one in plain)
-        made: Node = (
-            replace(node, children=column)
-            if isinstance(node, Interior)
-            else replace(node, names=column)
-        )
-        name, data = self._into.encode_node(made, self._random)
+        clear, node = _read(self._source, self._from, place)
+        name, data = resealed_node(clear, self._from, self._into, self._random)
         if name.stored != place.target:
-            raise CorruptStoreError(f"node {place.source.hex()} is not what its parent says")
-        return _moving(node, place, made, (name.stored, data))
+            raise CorruptStoreError(f"node {clear.name.hex()} is not what its parent says")
+        plain = node.plain_children if isinstance(node, Interior) else node.plain_names
+        each = dict.fromkeys(one for one in plain if one is not None)
+        targets = dict(zip(clear.children, self._into.stored_names(list(each)), strict=True))
+        return _moving(node, place, targets, (name.stored, data))
 
     def where(self, place: Place) -> str:
         """See Passage."""
@@ -246,30 +239,22 @@ def _require_domain(clear: ClearNode, domain_id: bytes) -> None:
         raise CorruptStoreError(f"node {clear.name.hex()} is of another domain than its snapshot")
 
 
-def _moving(node: Node, place: Place, made: Node, stored: tuple[Name, bytes]) -> Moving:
-    """`node` is as in the source, `made` as in the target."""
-    if isinstance(node, Interior) and isinstance(made, Interior):
-        return Moving(_below(node, place, made.children), (), 0, *stored)
-    assert not isinstance(node, Interior)
-    assert not isinstance(made, Interior)
-    rows = zip(node.names, made.names, node.lengths, strict=True)
-    chunks = {name: Chunk(name, target, size) for name, target, size in rows if name and target}
-    return Moving((), tuple(chunks.values()), node.zero_length, *stored)
-
-
-def _below(node: Interior, place: Place, targets: Sequence[Name | None]) -> tuple[Place, ...]:
-    span = SEGMENT_SIZE * FANOUT ** (node.level - 1)
-    return tuple(
-        Place(
-            child,
-            target,
-            node.level - 1,
-            place.start + slot * span,
-            min(place.start + (slot + 1) * span, place.stop),
-        )
-        for slot, (child, target) in enumerate(zip(node.children, targets, strict=True))
-        if child is not None and target is not None
+def _moving(
+    node: Node, place: Place, targets: Mapping[Name, Name], stored: tuple[Name, bytes]
+) -> Moving:
+    """`targets` are the names in the target of what is below a node."""
+    if isinstance(node, Leaf):
+        rows = zip(node.names, node.lengths, strict=True)
+        chunks = {name: Chunk(name, targets[name], size) for name, size in rows if name}
+        return Moving((), tuple(chunks.values()), node.zero_length, *stored)
+    span = child_span(node.level)
+    starts = range(place.start, place.stop, span)
+    below = tuple(
+        Place(child, targets[child], node.level - 1, start, min(start + span, place.stop))
+        for start, child in zip(starts, node.children, strict=True)
+        if child is not None
     )
+    return Moving(below, (), 0, *stored)
 
 
 def passage_for(source: Store, writer: Writer, core: SnapshotCore, domain_id: str) -> Passage:

@@ -9,8 +9,8 @@ import pytest
 
 from amictl.actions.describing_images import describe_images
 from amictl.actions.key_use import check_key
-from amictl.content.compressing import Decompressor
 from amictl.content import domains as kinds
+from amictl.content.compressing import Decompressor
 from amictl.content.naming import chunk_name
 from amictl.errors import (
     AmictlError,
@@ -334,20 +334,60 @@ def test_the_image_of_a_plain_image_that_is_encrypted_carries_a_mac(here: Region
     assert image["BlockDeviceMappings"][0]["Ebs"]["KmsKeyId"] == b
 
 
-def test_an_image_whose_mac_was_taken_away_gets_none_in_its_copy(
-    here: Regions, a: str, b: str
+@pytest.mark.parametrize("words", [{}, {"encrypted": True}], ids=["same", "other"])
+def test_an_image_whose_mac_was_taken_away_is_refused(
+    here: Regions, a: str, b: str, words: dict[str, Any]
 ) -> None:
     east = here.east
     east.encrypt_by_default(a)
     image_id = east.image("web", disk_of(east))
     with east.open() as store:
         core = catalog.read_image(store, image_id)
-    bare = tuple(tag for tag in core.further if tag.key != facts.MAC_DOMAIN)
-    stripped = replace(core, signatures=(), further=bare, boot_mode="uefi")
+    stripped = replace(core, signatures=(), further=(), boot_mode="uefi")
     (east.root / layout.core(image_id)).write_bytes(records.encode(stripped))
-    copied = here.copy_image(image_id, encrypted=True, kms_key_id=b)["ImageId"]
+    with pytest.raises(CorruptStoreError, match="maps other content than was recorded"):
+        here.copy_image(image_id, **words | ({"kms_key_id": b} if words else {}))
+
+
+def test_an_image_that_was_changed_is_refused_with_the_key_and_forged_without(
+    here: Regions, a: str
+) -> None:
+    east = here.east
+    east.encrypt_by_default(a)
+    image_id = east.image("web", disk_of(east))
+    with east.open() as store:
+        core = replace(catalog.read_image(store, image_id), boot_mode="uefi")
+    (east.root / layout.core(image_id)).write_bytes(records.encode(core))
+    with pytest.raises(CorruptStoreError, match="not recorded with the key"):
+        here.copy_image(image_id)
+    east.keys.mislay()
+    copied = here.copy_image(image_id)["ImageId"]
+    east.keys.find()
     with here.west.open() as store:
-        assert check_key(store, b)["Images"] == [{"ImageId": copied, "Authenticity": "unconfirmed"}]
+        assert check_key(store, a)["Images"][0]["Authenticity"] == "forged"
+        image = catalog.read_image(store, copied)
+        with pytest.raises(CorruptStoreError, match="not recorded with the key"):
+            authenticity.require_authentic(store, image)
+
+
+def test_an_image_is_not_recorded_anew_without_the_key_of_its_record(
+    here: Regions, a: str, b: str
+) -> None:
+    """A plain disk is encrypted by default; what the other one is encrypted with is not here."""
+    east = here.east
+    plain = east.snapshot_id(disk_of(east, 8, "data.raw"))
+    mapping = ({"DeviceName": "/dev/sdb", "Ebs": {"SnapshotId": plain}},)
+    east.encrypt_by_default(a)
+    image_id = east.image("web", disk_of(east), block_device_mappings=mapping)
+    here.west.encrypt_by_default(b)
+    east.keys.mislay(a)
+    with pytest.raises(KeyUnavailableError, match=a):
+        here.copy_image(image_id)
+    east.keys.find()
+    copied = here.copy_image(image_id)["ImageId"]
+    with here.west.open() as store:
+        authenticity.require_authentic(store, catalog.read_image(store, copied))
+        assert check_key(store, a)["Faults"] == check_key(store, b)["Faults"] == []
 
 
 # Another key.

@@ -71,6 +71,12 @@ def _recut() -> Decorator:
             " --source-image-id ami-0123456789abcdef0 --name web --client-token 2026-11-22"
             " --tag-specifications 'ResourceType=image,Tags=[{Key=from,Value=local}]'",
         ),
+        (
+            "Encrypted there with a key of its own",
+            "amictl copy-image --region backup --source-region local"
+            " --source-image-id ami-0123456789abcdef0 --name web"
+            " --encrypted --kms-key-id alias/backup",
+        ),
     ],
 )
 @_source_region()
@@ -105,6 +111,11 @@ def copy_image(
     that was interrupted goes on where it was when the command is run again. Deprecation,
     protection and permissions are not copied. Should the source be deleted while --no-wait leaves
     a worker at it, the copy fails.
+
+    A disk that is encrypted keeps its key, which is not needed for that: a copy that is made
+    without it is unconfirmed until a command with the key has read it. With another key it is
+    sealed anew, shares nothing with its source, and holds nothing that only others had; the
+    next copy with this key is an increment again. Nothing that is encrypted becomes plain.
     """
     if no_wait and (result := invocation.detached()):
         return result
@@ -163,7 +174,7 @@ def copy_snapshot(
     """Copy a snapshot from another region, or within one.
 
     It goes to the region that the command is for, as copy-image does with the snapshots of an
-    image. The volume of the copy is what its disk is in that region, so that the next snapshot of
+    image, plain or encrypted. The volume of the copy is what its disk is in that region, so that the next snapshot of
     the disk there is an increment of the copy.
     """
     if no_wait and (result := invocation.detached()):
