@@ -13,3 +13,5 @@ python3 "$bench/run.py" --series "$work/series" --work "$work" --amictl "$amictl
 for part in memory sparse startup catalogue; do
     python3 "$bench/$part.py" --work "$work" --amictl "$amictl" --update-readme
 done
+"$(dirname "$(command -v "$amictl")")/python" "$bench/copying.py" --work "$work" \
+    --amictl "$amictl" --update-readme

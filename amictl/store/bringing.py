@@ -60,8 +60,7 @@ class Bringing:
         frames: dict[_Frame, Location] = {}
         wanted: dict[_Frame, list[Name]] = {}
         needed: list[Name] = []
-        for name in missing:
-            place = self._source.index.find(name)
+        for name, place in zip(missing, self._places(missing), strict=True):
             if place is None:
                 needed += self._bring_from_anywhere(name, used)
                 continue
@@ -74,6 +73,17 @@ class Bringing:
                 if name not in brought:
                     needed += self._bring_from_anywhere(name, used)
         return needed
+
+    def _places(self, names: Sequence[Name]) -> list[Location | None]:
+        """Where the source has these chunks; asked for together, because that is much quicker."""
+        from amictl.store.index import ABSENT
+
+        if not names:
+            return []
+        found = self._source.index.find_many(names)
+        columns = (found.packs, found.offsets, found.lengths, found.positions)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [Location(*row) if row[0] != ABSENT else None for row in rows]
 
     def _bring_frame(
         self, frame: _Frame, place: Location, wanted: Sequence[Name], used: Set[Name]
