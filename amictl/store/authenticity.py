@@ -177,4 +177,5 @@ def _content(core: SnapshotCore | ImageCore) -> tuple[object, ...]:
         return core.domain, core.root, core.height, core.size_bytes, core.cut, core.hash, sealed
     mappings = [replace(mapping, snapshot_id=None) for mapping in core.mappings]
     domain_id = core.fact(facts.MAC_DOMAIN)
-    return core.architecture, core.boot_mode, core.platform, domain_id, tuple(mappings)
+    machine = core.architecture, core.boot_mode, core.platform, core.root_device_name
+    return machine, domain_id, tuple(mappings)

@@ -54,9 +54,15 @@ def read_header(store: "Store", domain_id: str) -> DomainHeader:
     return header
 
 
+def ids(store: "Store") -> list[str]:
+    """Of the encrypted domains of a region, in order."""
+    listed = (layout.core_id(name) for name, _ in store.storage.names("domains"))
+    return sorted(domain_id for domain_id in listed if domain_id is not None)
+
+
 def headers(store: "Store") -> Iterator[DomainHeader]:
     """All of a region, in the order of their ids. Raises CorruptStoreError."""
-    for domain_id in _ids(store):
+    for domain_id in ids(store):
         yield read_header(store, domain_id)
 
 
@@ -105,6 +111,20 @@ def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDo
     return store.sealed_domain(header.domain_id)
 
 
+def carry_header(source: "Store", target: "Store", domain_id: str) -> None:
+    """Let another region have a domain, for a copy with the same key; durable when it returns.
+
+    The key is not needed. A header that is there stays, whoever its secret is wrapped to by now.
+    Raises CorruptStoreError if that is of another secret.
+    """
+    header = read_header(source, domain_id)
+    place = layout.domain(domain_id)
+    if target.storage.write_if_absent(place, record_format.encode(header)):
+        return
+    if read_header(target, domain_id).commitment != header.commitment:
+        raise CorruptStoreError(f"{place} is of another secret than in the source of the copy")
+
+
 def new_header(
     store: "Store", key_id: str, secret: bytes, surroundings: Surroundings
 ) -> DomainHeader:
@@ -133,16 +153,11 @@ def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None
 
 def _domain_of(store: "Store", key_id: str) -> str | None:
     """The first domain of a key. One whose header is damaged takes no new content."""
-    for domain_id in _ids(store):
+    for domain_id in ids(store):
         with suppress(CorruptStoreError):
             if read_header(store, domain_id).key_id == key_id:
                 return domain_id
     return None
-
-
-def _ids(store: "Store") -> list[str]:
-    listed = (layout.core_id(name) for name, _ in store.storage.names("domains"))
-    return sorted(domain_id for domain_id in listed if domain_id is not None)
 
 
 def _keyring(store: "Store", key_id: str) -> Keyring:
