@@ -87,6 +87,12 @@ class RegionNotFoundError(NotFoundError):
     code = "InvalidRegion"
 
 
+class KeyNotFoundError(NotFoundError):
+    """No key here has this id or alias."""
+
+    code = "NotFoundException"
+
+
 class BusyError(AmictlError):
     """Somebody else holds a lock, or a wait ran out."""
 

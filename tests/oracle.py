@@ -15,7 +15,7 @@ from awscli.botocore.model import (
     StructureShape,
 )
 
-SERVICES = ("ec2", "ebs", "rbin")
+SERVICES = ("ec2", "ebs", "rbin", "kms")
 OURS = "Amictl"
 
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -29,7 +29,7 @@ _NUMBERS: dict[str, tuple[type, ...]] = {
 
 @cache
 def service_model(service: str) -> ServiceModel:
-    """The model of a service: ec2, ebs or rbin."""
+    """The model of a service: ec2, ebs, rbin or kms."""
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
@@ -46,7 +46,7 @@ def operation_model(operation: str) -> OperationModel | None:
 def require_ec2_shape(operation: str, result: dict[str, Any]) -> None:
     """Raises AssertionError, naming the place, unless AWS's service could have answered this.
 
-    `operation` is EC2's, EBS's or the recycle bin's, such as `DescribeImages`. Names, types and
+    `operation` is of EC2, EBS, the recycle bin or KMS, such as `DescribeImages`. Names, types and
     enumerated values must be those of the output shape; timestamps are text in ISO 8601. What
     stands in a member `Amictl`, at any depth, is ours and is not looked at.
     """

@@ -22,10 +22,12 @@ from amictl.model.blockmap import (
     slot_count,
     tree_height,
 )
+from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
 from amictl.model.records import (
     STATES,
     Attributes,
     CheckLog,
+    CopyToken,
     Cut,
     DamagedFrame,
     DamageList,
@@ -50,6 +52,7 @@ from amictl.model.records import (
     VolumeRecord,
     tags_from,
 )
+from amictl.model.seen import SeenDomain, SeenState
 from amictl.model.source import Freeze
 
 FrameParts = tuple[tuple[Name, ...], tuple[int, ...], int, bytes]
@@ -364,6 +367,31 @@ def encrypted_cores(draw: DrawFn) -> SnapshotCore:
     )
 
 
+KEY_RECORDS = st.builds(
+    KeyRecord,
+    key_id=KEY_IDS,
+    recipient=TEXTS,
+    further_recipients=st.lists(TEXTS, max_size=3).map(tuple),
+    aliases=st.lists(TEXTS, max_size=3).map(tuple),
+    state=st.just(ENABLED),
+    deletion_date=st.none(),
+    created=TIMES,
+    description=TEXTS,
+    origin=st.sampled_from(["AWS_KMS", "EXTERNAL"]),
+    further=TAGS,
+)
+SEEN_STATES = st.builds(
+    SeenState,
+    hexadecimal(32),
+    st.none() | COUNTS,
+    st.none() | hexadecimal(64),
+    st.none() | TEXTS,
+    st.none() | st.booleans(),
+    st.none()
+    | st.lists(st.builds(SeenDomain, hexadecimal(32), hexadecimal(64), COUNTS), max_size=3).map(
+        tuple
+    ),
+)
 RECORDS = st.one_of(
     snapshot_cores(),
     encrypted_cores(),
@@ -386,6 +414,10 @@ RECORDS = st.one_of(
     attributes("ami"),
     st.builds(PendingState, COUNTS, st.none() | TEXTS),
     st.builds(ImageName, TEXTS, record_ids("ami")),
+    st.builds(CopyToken, TEXTS, hexadecimal(64), record_ids("ami")),
+    KEY_RECORDS,
+    SEEN_STATES,
+    st.builds(replace, KEY_RECORDS, state=st.just(PENDING_DELETION), deletion_date=TIMES),
     st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),
     st.lists(st.builds(DamagedFrame, hexadecimal(32), U32, U32), max_size=3).map(
         lambda damage: DamageList(tuple(damage))

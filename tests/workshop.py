@@ -22,11 +22,12 @@ from amictl.actions.creating import (
     create_snapshot,
 )
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
-from amictl.errors import KeyUnavailableError
+from amictl.errors import KeyNotFoundError, KeyUnavailableError
 from amictl.formats import records
 from amictl.model.records import DomainHeader, SnapshotCore, StoreConfig
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
+from amictl.storage.places import BucketPlace
 from amictl.store import catalog, layout, settings
 from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
@@ -78,6 +79,12 @@ class Keys:
         wrapped = pyrage.encrypt(secret, [self._identity(key_id).to_public()])
         return base64.b64encode(wrapped).decode()
 
+    def resolve(self, name: str) -> str:
+        if name not in self._identities:
+            raise KeyNotFoundError(f"there is no key {name}")
+        self._identity(name)
+        return name
+
     def _identity(self, key_id: str) -> x25519.Identity:
         if key_id in self._mislaid or key_id not in self._identities:
             raise KeyUnavailableError(f"key {key_id} is not here")
@@ -104,7 +111,7 @@ class Workshop:
         self._random = random.Random(self.seed)
         self._now = self.start or datetime.now(UTC) + timedelta(seconds=10)
         with create_store(
-            self.root,
+            self.place,
             chunk_size_bytes=self.chunk_size_bytes,
             compression_level=3,
             surroundings=self.surroundings,
@@ -114,6 +121,11 @@ class Workshop:
     @property
     def root(self) -> Path:
         return self.folder / "store"
+
+    @property
+    def place(self) -> Path | BucketPlace:
+        """Where the store is made."""
+        return self.root
 
     @property
     def surroundings(self) -> Surroundings:

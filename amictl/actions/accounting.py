@@ -66,7 +66,7 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
     return {
         "StoreId": store.config.store_id,
         "OwnerId": store.config.owner_id,
-        "Directory": str(store.storage.root),
+        "Directory": store.storage.where(),
         "ChunkSize": store.config.chunk_size,
         "CompressionLevel": store.config.compression_level,
         "ImageCount": len(set(catalog.image_ids(store)) - inside),

@@ -332,10 +332,9 @@ def _pending_snapshot(
 def _frozen(
     store: Store, paths: Sequence[Path], request: FreezeRequest, surroundings: Surroundings
 ) -> Iterator[tuple[FrozenDisk, ...]]:
-    staging = store.storage.root / "staging"
     for path in paths:
         require_finished(path, store.marks)
-    with frozen(paths, request, staging=staging, now=surroundings.now) as disks:
+    with frozen(paths, request, staging=store.storage.staging, now=surroundings.now) as disks:
         for disk in disks:
             with _reading(disk):
                 require_raw(disk.descriptor, disk.path)

@@ -1,9 +1,10 @@
-"""Regions: which stores have a name, and making one."""
+"""Regions: which stores have a name; making, changing and deleting one."""
 
 import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,72 +19,199 @@ from amictl.errors import (
 from amictl.formats import config
 from amictl.model.filters import Texts, matching
 from amictl.model.region import (
-    DEFAULT_CHUNK_SIZE_BYTES,
-    DEFAULT_COMPRESSION_LEVEL,
+    NewStore,
     RegionConfig,
+    RegionDefaults,
+    UserPlaces,
     require_region_name,
 )
 from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import Disk, as_storage_error, make_directories
-from amictl.store import layout
-from amictl.store.opening import create_store, open_store
+from amictl.store import emptying, layout, settings
+from amictl.store.opening import random_owner
+from amictl.store.placing import create_region_store, open_region
 from amictl.store.store import Store
 
 DEFAULT_REGION = "local"
 
+_UNCONDITIONAL = (
+    "the server ignores conditions on writes: let only one command at a time write to this region;"
+    " amictl-buckets(7) says why"
+)
 _FILTERS: dict[str, Texts] = {"region-name": lambda region: [region.name]}
 
 
 def create_region(
-    config_path: Path,
-    name: str,
-    directory: Path,
-    *,
-    chunk_size_bytes: int,
-    compression_level: int,
+    places: UserPlaces,
+    region: RegionConfig,
+    new: NewStore,
     surroundings: Surroundings,
 ) -> dict[str, Any]:
-    """Make a store in an empty or absent directory and give it a name; durable when it returns.
+    """Make a store in an empty or absent place and give it a name; durable when it returns.
 
-    A directory that holds a store already keeps it, with its own chunk size and level, and gets
-    the name. Raises ConflictError if the name is taken or the directory holds something else.
+    A place that holds a store already keeps it, with its own chunk size and level, and gets
+    the name. The first region that is made decides whose all new stores of this user are.
+    Raises ConflictError if the name is taken or the place holds something else.
     """
-    require_region_name(name)
-    region = RegionConfig(name, Path(os.path.abspath(directory)))  # noqa: PTH100 - keeps symlinks
-    path = config_path.resolve()  # a symbolic link, as dot-file managers make, stays one
+    require_region_name(region.name)
+    path = places.config_path.resolve()  # a symbolic link, as dot-file managers make, stays one
     with _changing(path):
         text = _read(path)
-        if any(known.name == name for known in config.decode(text)):
+        if any(known.name == region.name for known in config.decode(text)):
             raise ConflictError(
-                f"there is a region {name!r} already",
+                f"there is a region {region.name!r} already",
                 hint="amictl describe-regions shows where it is",
                 code="InvalidRegion.Duplicate",
             )
+        owner_id = config.decode_defaults(text).owner_id
+        if owner_id is None:
+            owner_id = _present_owner(places, text, region)
+            owner_id = owner_id or random_owner(surroundings.random_bytes)
+            text = config.with_default(text, "owner-id", owner_id)
         changed = config.with_region(text, region)
         with _opened_or_created(
-            region.directory, chunk_size_bytes, compression_level, surroundings
+            places, region, replace(new, owner_id=owner_id), surroundings
         ) as store:
             _replace(path, changed, surroundings)
-            return _description(region, store)
+            if not store.storage.abilities().get("ConditionalWrites", True):
+                surroundings.progress.note(_UNCONDITIONAL)
+            return _description(region, store, RegionDefaults())
 
 
-def require_not_hiding(name: str, directory: Path, default_directory: Path) -> None:
+def _present_owner(places: UserPlaces, text: str, region: RegionConfig) -> str | None:
+    """Whose the stores are that there are already, the first of them that can be opened."""
+    for known in (
+        *config.decode(text),
+        RegionConfig(DEFAULT_REGION, places.default_directory),
+        region,
+    ):
+        with (
+            suppress(RegionNotFoundError, *UNREADABLE),
+            open_region(known, places.environment) as store,
+        ):
+            return store.config.owner_id
+    return None
+
+
+def modify_region(
+    places: UserPlaces,
+    name: str,
+    *,
+    default: bool,
+    max_concurrent_copies: int | None,
+    surroundings: Surroundings,
+) -> dict[str, Any]:
+    """Make a region the one that is meant where none is named, and change what holds for all that
+    is new in it; its description. Durable when it returns.
+
+    The default region need not be there: its disk may be away, and `local` is made when it is
+    needed. Raises RegionNotFoundError, UsageError if nothing is to be changed.
+    """
+    if not default and max_concurrent_copies is None:
+        raise UsageError("nothing is to be changed", code="MissingParameter")
+    region = find_region(places, name)
+    if max_concurrent_copies is not None:
+        most = max_concurrent_copies
+        with open_region(region, places.environment) as store:
+            store.require_features("write")
+            settings.change(store, lambda before: replace(before, max_concurrent_copies=most))
+    path = places.config_path.resolve()
+    if default:
+        with _changing(path):
+            _replace(path, config.with_default(_read(path), "region", name), surroundings)
+    return _described(places, region, config.decode_defaults(_read(path)))
+
+
+def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
+    """Remove a region that holds nothing: its store, and its name if the configuration has it.
+
+    Raises RegionNotFoundError; ConflictError for the default region, while anything is in it, and
+    where another region is in the same place.
+    """
+    path = places.config_path.resolve()
+    with _changing(path):
+        text = _read(path)
+        _require_not_default(text, name)
+        region = find_region(places, name)
+        _require_alone(text, region)
+        with _opened_or_forgettable(places, region) as store:
+            store.require_features("delete")
+            emptying.remove_store(store)
+        if _has_name(text, name):
+            _replace(path, config.without_region(text, name), surroundings)
+    return {}
+
+
+def _require_alone(text: str, region: RegionConfig) -> None:
+    """Raises ConflictError if another region is in the same place."""
+    for other in config.decode(text):
+        if other.name != region.name and _place(other) == _place(region):
+            raise ConflictError(
+                f"the region {other.name} is in the same place",
+                hint=f"to remove only one of the names: amictl delete-region {region.name}"
+                " --forget",
+                code="DependencyViolation",
+            )
+
+
+def _place(region: RegionConfig) -> tuple[Path | None, str | None, str | None]:
+    directory = region.directory and region.directory.expanduser().resolve()
+    return directory, region.bucket_url, region.endpoint_url
+
+
+def _opened_or_forgettable(places: UserPlaces, region: RegionConfig) -> Store:
+    """Raises RegionNotFoundError that says what can be done about a store that is not there."""
+    try:
+        return open_region(region, places.environment)
+    except RegionNotFoundError as error:
+        error.hint = f"to remove only its name: amictl delete-region {region.name} --forget"
+        raise
+
+
+def forget_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
+    """Take the name of a region from the configuration; its store stays as it is.
+
+    Raises RegionNotFoundError, ConflictError for the default region.
+    """
+    path = places.config_path.resolve()
+    with _changing(path):
+        text = _read(path)
+        if not _has_name(text, name):
+            raise _no_region(name, places.config_path)
+        _require_not_default(text, name)
+        _replace(path, config.without_region(text, name), surroundings)
+    return {}
+
+
+def _has_name(text: str, name: str) -> bool:
+    return any(region.name == name for region in config.decode(text))
+
+
+def _require_not_default(text: str, name: str) -> None:
+    if config.decode_defaults(text).region == name:
+        raise ConflictError(
+            f"{name} is the default region",
+            hint=f"choose another one first: amictl modify-region {DEFAULT_REGION} --default",
+        )
+
+
+def require_not_hiding(places: UserPlaces, region: RegionConfig) -> None:
     """Raises ConflictError if a new region would take the name `local` from the store that has it
     without a configuration: what is in there could not be found any more.
     """
-    if name != DEFAULT_REGION or directory.resolve() == default_directory.resolve():
+    there = region.directory is not None and region.directory.resolve()
+    if region.name != DEFAULT_REGION or there == places.default_directory.resolve():
         return
-    if (default_directory / layout.CONFIG).exists():
+    if (places.default_directory / layout.CONFIG).exists():
         raise ConflictError(
-            f"there is a region {DEFAULT_REGION!r} already, in {str(default_directory)!r}",
-            hint=f"choose another name, or give --directory {default_directory}",
+            f"there is a region {DEFAULT_REGION!r} already, in {str(places.default_directory)!r}",
+            hint=f"choose another name, or give --directory {places.default_directory}",
             code="InvalidRegion.Duplicate",
         )
 
 
 def describe_regions(
-    config_path: Path,
-    default_directory: Path,
+    places: UserPlaces,
     names: Sequence[str] = (),
     filters: Iterable[Mapping[str, Any]] = (),
     *,
@@ -94,27 +222,33 @@ def describe_regions(
 
     Raises RegionNotFoundError if one of the names is unknown, UsageError for an unknown filter.
     """
-    regions = config.decode(_read(config_path))
+    text = _read(places.config_path)
+    regions, defaults = config.decode(text), config.decode_defaults(text)
     if all(region.name != DEFAULT_REGION for region in regions):
-        regions = (RegionConfig(DEFAULT_REGION, default_directory), *regions)
+        regions = (RegionConfig(DEFAULT_REGION, places.default_directory), *regions)
     for name in names:
         if all(region.name != name for region in regions):
-            raise _no_region(name, config_path)
+            raise _no_region(name, places.config_path)
     wanted = [region for region in regions if not names or region.name in names]
     found = matching(wanted, filters, _FILTERS)
     if dry_run:
         raise DryRunError
-    return {"Regions": [_described(region) for region in found]}
+    return {"Regions": [_described(places, region, defaults) for region in found]}
 
 
-def find_region(config_path: Path, name: str, default_directory: Path) -> RegionConfig:
+def region_names(places: UserPlaces) -> list[str]:
+    """The names of all regions in the configuration, in its order. Raises UsageError."""
+    return [region.name for region in config.decode(_read(places.config_path))]
+
+
+def find_region(places: UserPlaces, name: str) -> RegionConfig:
     """The region of this name. Raises RegionNotFoundError."""
-    for region in config.decode(_read(config_path)):
+    for region in config.decode(_read(places.config_path)):
         if region.name == name:
-            return RegionConfig(name, region.directory.expanduser())
+            return region
     if name == DEFAULT_REGION:
-        return RegionConfig(name, default_directory)
-    raise _no_region(name, config_path)
+        return RegionConfig(name, places.default_directory)
+    raise _no_region(name, places.config_path)
 
 
 def _no_region(name: str, config_path: Path) -> RegionNotFoundError:
@@ -124,50 +258,67 @@ def _no_region(name: str, config_path: Path) -> RegionNotFoundError:
     )
 
 
-def open_or_create(directory: Path, surroundings: Surroundings) -> Store:
-    """Open a store for writing; an absent or empty directory becomes one, mode 0700."""
-    return _opened_or_created(
-        directory, DEFAULT_CHUNK_SIZE_BYTES, DEFAULT_COMPRESSION_LEVEL, surroundings
-    )
+def default_region(places: UserPlaces) -> str:
+    """The region that is meant where none is named."""
+    return config.decode_defaults(_read(places.config_path)).region or DEFAULT_REGION
+
+
+def open_or_create(places: UserPlaces, directory: Path, surroundings: Surroundings) -> Store:
+    """Open a store for writing; an absent or empty directory becomes one, mode 0700, of the owner
+    that the configuration names.
+    """
+    new = NewStore(owner_id=config.decode_defaults(_read(places.config_path)).owner_id)
+    return _opened_or_created(places, RegionConfig("", directory), new, surroundings)
 
 
 def _opened_or_created(
-    directory: Path, chunk_size_bytes: int, compression_level: int, surroundings: Surroundings
+    places: UserPlaces, region: RegionConfig, new: NewStore, surroundings: Surroundings
 ) -> Store:
     with suppress(RegionNotFoundError):
-        return open_store(directory)
+        return open_region(region, places.environment)
     try:
-        return create_store(
-            directory,
-            chunk_size_bytes=chunk_size_bytes,
-            compression_level=compression_level,
-            surroundings=surroundings,
-        )
+        return create_region_store(region, new, places.environment, surroundings)
     except ConflictError:
         with suppress(RegionNotFoundError):  # somebody else made it just now
-            return open_store(directory)
+            return open_region(region, places.environment)
         raise
 
 
-def _described(region: RegionConfig) -> dict[str, Any]:
+def _described(
+    places: UserPlaces, region: RegionConfig, defaults: RegionDefaults
+) -> dict[str, Any]:
     try:
-        with open_store(region.directory.expanduser()) as store:
-            return _description(region, store)
+        with open_region(region, places.environment) as store:
+            return _description(region, store, defaults)
     except (RegionNotFoundError, *UNREADABLE) as error:
-        facts = {"Directory": str(region.directory), "Problem": error.message}
+        facts = _facts(region, defaults) | {"Problem": error.message}
         return {"RegionName": region.name, "Amictl": facts}
 
 
-def _description(region: RegionConfig, store: Store) -> dict[str, Any]:
+def _description(region: RegionConfig, store: Store, defaults: RegionDefaults) -> dict[str, Any]:
     return {
         "RegionName": region.name,
         "Amictl": {
-            "Directory": str(region.directory),
+            **_facts(region, defaults),
             "ChunkSize": store.config.chunk_size_bytes,
             "CompressionLevel": store.config.compression_level,
+            "MaxConcurrentCopies": settings.read(store).max_concurrent_copies,
+            "OwnerId": store.config.owner_id,
             "StoreId": store.config.store_id,
+            **store.storage.abilities(),
         },
     }
+
+
+def _facts(region: RegionConfig, defaults: RegionDefaults) -> dict[str, Any]:
+    """What the configuration says of a region."""
+    facts = {
+        "Default": (defaults.region or DEFAULT_REGION) == region.name or None,
+        "Directory": None if region.directory is None else str(region.directory),
+        "BucketUrl": region.bucket_url,
+        "EndpointUrl": region.endpoint_url,
+    }
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _read(config_path: Path) -> str:

@@ -5,18 +5,48 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "cancel-key-deletion": Entry(
+        f"{_COMMANDS}.key_use",
+        "cancel_key_deletion",
+        "Let a key be used again that is scheduled for deletion.",
+    ),
+    "check-key": Entry(
+        f"{_COMMANDS}.key_use",
+        "check_key",
+        "Open with a key what is encrypted with it in a region, and show what that is.",
+    ),
     "check-store": Entry(
         f"{_COMMANDS}.checking",
         "check_store",
         "Find every missing, damaged or foreign piece of a store.",
+    ),
+    "create-alias": Entry(
+        f"{_COMMANDS}.keys",
+        "create_alias",
+        "Give a key one more name.",
+    ),
+    "copy-image": Entry(
+        f"{_COMMANDS}.copying", "copy_image", "Copy an image from another region, or within one."
+    ),
+    "copy-snapshot": Entry(
+        f"{_COMMANDS}.copying",
+        "copy_snapshot",
+        "Copy a snapshot from another region, or within one.",
     ),
     "create-image": Entry(
         f"{_COMMANDS}.creating",
         "create_image",
         "Register the disks of a machine, as they are now, as an image.",
     ),
+    "create-key": Entry(
+        f"{_COMMANDS}.keys",
+        "create_key",
+        "Make a key, an age identity in the key folder.",
+    ),
     "create-region": Entry(
-        f"{_COMMANDS}.regions", "create_region", "Make a store in a directory and give it a name."
+        f"{_COMMANDS}.regions",
+        "create_region",
+        "Make a store in a directory or a bucket and give it a name.",
     ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
@@ -40,6 +70,16 @@ COMMANDS = {
         f"{_COMMANDS}.restoring",
         "create_volume",
         "Write a snapshot to a disk image file or a block device.",
+    ),
+    "delete-alias": Entry(
+        f"{_COMMANDS}.keys",
+        "delete_alias",
+        "Take a name away from its key.",
+    ),
+    "delete-region": Entry(
+        f"{_COMMANDS}.regions",
+        "delete_region",
+        "Remove a region that holds nothing, or only its name.",
     ),
     "delete-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
@@ -71,6 +111,16 @@ COMMANDS = {
         "Show one attribute of an image.",
     ),
     "describe-images": Entry(f"{_COMMANDS}.images", "describe_images", "Show images."),
+    "describe-key": Entry(
+        f"{_COMMANDS}.keys",
+        "describe_key",
+        "Show one key.",
+    ),
+    "describe-keys": Entry(
+        f"{_COMMANDS}.keys",
+        "describe_keys",
+        "Show the keys in the key folder.",
+    ),
     "describe-locked-snapshots": Entry(
         f"{_COMMANDS}.locks",
         "describe_locked_snapshots",
@@ -90,6 +140,11 @@ COMMANDS = {
         f"{_COMMANDS}.tags", "describe_tags", "Show the tags of images, snapshots and volumes."
     ),
     "describe-volumes": Entry(f"{_COMMANDS}.volumes", "describe_volumes", "Show volumes."),
+    "disable-ebs-encryption-by-default": Entry(
+        f"{_COMMANDS}.encryption",
+        "disable_ebs_encryption_by_default",
+        "Encrypt only what is asked for, and what is made of something encrypted.",
+    ),
     "disable-image": Entry(
         f"{_COMMANDS}.images",
         "disable_image",
@@ -104,6 +159,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "disable_image_deregistration_protection",
         "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
+    ),
+    "enable-ebs-encryption-by-default": Entry(
+        f"{_COMMANDS}.encryption",
+        "enable_ebs_encryption_by_default",
+        "Encrypt everything that is new in a region, with the default key.",
     ),
     "enable-image": Entry(
         f"{_COMMANDS}.images",
@@ -120,6 +180,21 @@ COMMANDS = {
         "enable_image_deregistration_protection",
         "Refuse to deregister an image.",
     ),
+    "export-key": Entry(
+        f"{_COMMANDS}.keys",
+        "export_key",
+        "Write the identity of a key to a new file, which has mode 0600.",
+    ),
+    "get-ebs-default-kms-key-id": Entry(
+        f"{_COMMANDS}.encryption",
+        "get_ebs_default_kms_key_id",
+        "Show the key that encrypts in a region when no key is named.",
+    ),
+    "get-ebs-encryption-by-default": Entry(
+        f"{_COMMANDS}.encryption",
+        "get_ebs_encryption_by_default",
+        "Show whether everything that is new in a region is encrypted.",
+    ),
     "get-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
         "get_rule",
@@ -127,6 +202,11 @@ COMMANDS = {
     ),
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
+    ),
+    "import-key": Entry(
+        f"{_COMMANDS}.keys",
+        "import_key",
+        "Take an identity file over as a key.",
     ),
     "launch-image": Entry(
         f"{_COMMANDS}.launching",
@@ -159,10 +239,20 @@ COMMANDS = {
     "lock-snapshot": Entry(
         f"{_COMMANDS}.locks", "lock_snapshot", "Keep a snapshot from being deleted until a time."
     ),
+    "modify-ebs-default-kms-key-id": Entry(
+        f"{_COMMANDS}.encryption",
+        "modify_ebs_default_kms_key_id",
+        "Choose the key that encrypts in a region when no key is named.",
+    ),
     "modify-image-attribute": Entry(
         f"{_COMMANDS}.image_attributes",
         "modify_image_attribute",
         "Change the description of an image. Nothing else of an image can change, but its tags.",
+    ),
+    "modify-region": Entry(
+        f"{_COMMANDS}.regions",
+        "modify_region",
+        "Make a region the default one, or change its settings.",
     ),
     "modify-snapshot-attribute": Entry(
         f"{_COMMANDS}.snapshots",
@@ -176,6 +266,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "register_image",
         "Make an image of snapshots that are completed.",
+    ),
+    "reset-ebs-default-kms-key-id": Entry(
+        f"{_COMMANDS}.encryption",
+        "reset_ebs_default_kms_key_id",
+        "Choose alias/aws/ebs again as the key that encrypts when no key is named.",
     ),
     "reset-image-attribute": Entry(
         f"{_COMMANDS}.image_attributes",
@@ -196,6 +291,16 @@ COMMANDS = {
         f"{_COMMANDS}.recycle_bin",
         "restore_snapshot_from_recycle_bin",
         "Take a snapshot out of the recycle bin.",
+    ),
+    "rewrap-key": Entry(
+        f"{_COMMANDS}.key_use",
+        "rewrap_key",
+        "Give a key another passphrase, or further recipients.",
+    ),
+    "schedule-key-deletion": Entry(
+        f"{_COMMANDS}.key_use",
+        "schedule_key_deletion",
+        "Delete a key, and with it the content of every snapshot that is encrypted with it.",
     ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from amictl.cli.failures import FailedWorkerError
 from amictl.errors import CorruptStoreError, InterruptedBySignalError, StorageError, UsageError
-from amictl.progress import Progress
+from amictl.progress import Progress, Silent
 
 if TYPE_CHECKING:
     import subprocess
@@ -40,6 +40,13 @@ def announcer(progress: Progress, environment: MutableMapping[str, str]) -> Anno
             raise UsageError(f"{SECURED_FD} is {number!r}, not a file descriptor")
         return _writer_to_parent(int(number))
     return lambda result: progress.note(_note(result))
+
+
+def announcer_to_parent(environment: MutableMapping[str, str]) -> Announcer:
+    """What to call when the work shows as pending, for work that no machine waits for."""
+    if is_worker(environment):
+        return announcer(Silent(), environment)
+    return lambda result: None
 
 
 def run_detached(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:

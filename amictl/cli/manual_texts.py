@@ -9,8 +9,9 @@ them as machine images. Its operations, fields, states, defaults and errors are 
 EC2, on your own disks: an image names the devices of a machine, and each device a snapshot; a
 snapshot is the content of one volume at one moment, and never changes.
 
-Everything is kept in a region: a store in a directory. Without --region or --store it is the
-region `local`, which the first command that stores something makes under the user's data folder.
+Everything is kept in a region: a store in a directory, or in a bucket (amictl-buckets(7)).
+Without --region or --store it is the default region; that is `local`, which the first command that
+stores something makes under the user's data folder, unless modify-region chose another one.
 """
 
 VALUES = """
@@ -56,19 +57,39 @@ ENVIRONMENT = (
     ("AMICTL_STORE", "The directory, if neither is given; it wins over AMICTL_REGION."),
     ("AMICTL_OUTPUT", "The form of the result, if --output is not given."),
     ("AMICTL_CONFIG", "The configuration file."),
+    ("AMICTL_KEYS", "The key folder."),
+    ("AMICTL_CACHE", "The folder for what is kept of buckets on local disk."),
+    ("AMICTL_CACHE_SIZE", "How much of each bucket is kept there, such as 500M or 4G; 2G."),
+    ("AMICTL_STATE", "The state folder."),
+    (
+        "AMICTL_PASSPHRASE_FILE, AMICTL_PASSPHRASE_COMMAND, AMICTL_PASSPHRASE_FD",
+        "Where the passphrase of a key is when nobody types it: in the first line of a file with"
+        " mode 0600, of what a command of the shell writes, or of a file descriptor.",
+    ),
     ("NO_COLOR", "If it is not empty, nothing is coloured."),
 )
 
 FILES = (
     (
         "$XDG_CONFIG_HOME/amictl/config.toml",
-        "Names of regions: a section [regions.NAME] with the key directory for each."
+        "Names of regions: a section [regions.NAME] for each, with the key directory, or bucket-url"
+        " and perhaps endpoint-url. In the section [defaults], region is the region that is meant"
+        " where none is named, and owner-id the owner of new regions."
         " Without XDG_CONFIG_HOME it is under ~/.config.",
     ),
     (
         "$XDG_DATA_HOME/amictl/local",
         "The region local, unless config.toml says otherwise."
         " Without XDG_DATA_HOME it is under ~/.local/share.",
+    ),
+    (
+        "$XDG_DATA_HOME/amictl/keys",
+        "The key folder, unless AMICTL_KEYS names another; see amictl-security(7).",
+    ),
+    (
+        "$XDG_STATE_HOME/amictl/seen",
+        "The newest state that was seen of each region, in the state folder; see"
+        " amictl-security(7). It may be lost. Without XDG_STATE_HOME it is under ~/.local/state.",
     ),
 )
 
@@ -90,4 +111,4 @@ EXIT_STATUS = (
     ("143", "SIGTERM stopped it."),
 )  # fmt: skip
 
-SEE_ALSO = ("amictl-ec2(7)", "amictl-store(5)")
+SEE_ALSO = ("amictl-ec2(7)", "amictl-security(7)", "amictl-store(5)")

@@ -81,12 +81,12 @@ def dry_run() -> Decorator:
     )
 
 
-def no_wait() -> Decorator:
-    """`--no-wait`."""
+def no_wait(reached: str = "the moment is secured") -> Decorator:
+    """`--no-wait`; `reached` says for what is waited nevertheless."""
     return click.option(
         "--no-wait",
         is_flag=True,
-        help="Return as soon as the moment is secured; a worker goes on in the background.",
+        help=f"Return as soon as {reached}; a worker goes on in the background.",
     )
 
 

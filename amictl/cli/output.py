@@ -68,13 +68,15 @@ def _pieces(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def identifiers(result: dict[str, Any], name: str | None) -> Iterator[str]:
-    """The member `name` of the result, or of each item of its lists."""
+    """The member `name` of the result, of a structure in it, or of each item of its lists."""
     if name is None:
         return
     if name in result:
         yield str(result[name])
         return
     for member in result.values():
+        if isinstance(member, dict) and name in member:
+            yield str(member[name])
         if isinstance(member, list):
             yield from (str(item[name]) for item in member if name in item)
 

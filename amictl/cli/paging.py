@@ -17,6 +17,7 @@ _MOST = 1000
 LISTS = {
     "describe-events": "Events",
     "describe-images": "Images",
+    "describe-keys": "Keys",
     "describe-locked-snapshots": "Snapshots",
     "describe-regions": "Regions",
     "describe-snapshots": "Snapshots",
@@ -36,6 +37,7 @@ _IDS = {
 _ORDERS = {
     "describe-events": ("EventTime", "EventId"),
     "describe-images": ("CreationDate", "ImageId"),
+    "describe-keys": ("KeyId",),
     "describe-locked-snapshots": ("SnapshotId",),
     "describe-regions": ("RegionName",),
     "describe-snapshots": ("StartTime", "SnapshotId"),

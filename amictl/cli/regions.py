@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amictl.cli.global_options import GlobalOptions
 
 if TYPE_CHECKING:
+    from amictl.model.region import RegionConfig, UserPlaces
     from amictl.model.surroundings import Surroundings
     from amictl.store.store import Store
 
@@ -21,6 +23,13 @@ def config_path(environment: Mapping[str, str]) -> Path:
     return platformdirs.user_config_path("amictl") / "config.toml"
 
 
+def places(environment: Mapping[str, str]) -> "UserPlaces":
+    """Where the regions of the user are told."""
+    from amictl.model.region import UserPlaces
+
+    return UserPlaces(config_path(environment), default_directory(), environment)
+
+
 def default_directory() -> Path:
     """Where the region `local` is unless the configuration says otherwise."""
     import platformdirs
@@ -32,9 +41,40 @@ def default_directory() -> Path:
 
 def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store":
     """The store to read. Raises RegionNotFoundError."""
-    from amictl.store import opening
+    from amictl.store import placing
 
-    return opening.open_store(_directory(options, environment))
+    return _with_keys(placing.open_region(_place(options, environment), environment))
+
+
+def every_region(
+    options: GlobalOptions, environment: Mapping[str, str]
+) -> "dict[str, Callable[[], Store]]":
+    """How to open each region there is, by its name; what --store names is one by its path."""
+    from amictl.actions import regions
+    from amictl.store import layout
+
+    names = regions.region_names(places(environment))
+    if regions.DEFAULT_REGION not in names and (default_directory() / layout.CONFIG).exists():
+        names.insert(0, regions.DEFAULT_REGION)
+    all_options = {name: replace(options, region=name, store=None) for name in names}
+    if options.store is not None:
+        all_options[str(options.store)] = options
+    return {name: partial(open_store, one, environment) for name, one in all_options.items()}
+
+
+def _with_keys(store: "Store") -> "Store":
+    from amictl.cli.user_keys import UserKeyring
+
+    store.keyring = UserKeyring()
+    return store
+
+
+def open_named_store(name: str, environment: Mapping[str, str]) -> "Store":
+    """The store of a region, to read: what another one is copied from.
+
+    Raises RegionNotFoundError.
+    """
+    return open_store(GlobalOptions(region=name), environment)
 
 
 def open_store_or_empty(
@@ -50,13 +90,13 @@ def open_store_or_empty(
     """
     from amictl.errors import RegionNotFoundError
 
-    directory = _directory(options, environment)
+    place = _place(options, environment)
     try:
         return open_store(options, environment)
     except RegionNotFoundError:
-        if options.store or options.region or directory != default_directory():
+        if options.store or options.region or place.directory != default_directory():
             raise
-        if _holds_something(directory):
+        if _holds_something(default_directory()):
             raise
     return open_or_create_store(replace(options, store=scratch()), environment, surroundings)
 
@@ -69,10 +109,10 @@ def open_or_create_store(
     """
     from amictl.actions import regions
 
-    directory = _directory(options, environment)
-    if options.store is None and directory != default_directory():
+    directory = _place(options, environment).directory
+    if directory is None or (options.store is None and directory != default_directory()):
         return open_store(options, environment)
-    return regions.open_or_create(directory, surroundings)
+    return _with_keys(regions.open_or_create(places(environment), directory, surroundings))
 
 
 def open_or_rehearse_store(
@@ -88,11 +128,11 @@ def open_or_rehearse_store(
     from amictl.errors import RegionNotFoundError
     from amictl.store import opening
 
-    directory = _directory(options, environment)
+    directory = _place(options, environment).directory
     try:
         return open_store(options, environment)
     except RegionNotFoundError:
-        if options.store is None and directory != default_directory():
+        if directory is None or (options.store is None and directory != default_directory()):
             raise
     opening.require_place(directory)
     return open_or_create_store(replace(options, store=scratch), environment, surroundings)
@@ -105,10 +145,14 @@ def _holds_something(directory: Path) -> bool:
     return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
 
 
-def _directory(options: GlobalOptions, environment: Mapping[str, str]) -> Path:
+def _place(options: GlobalOptions, environment: Mapping[str, str]) -> "RegionConfig":
+    """Where the region is that a command works in; without a name if it is a directory's."""
     from amictl.actions import regions
+    from amictl.model.region import RegionConfig
 
     if options.store is not None:
-        return options.store
-    name = options.region or regions.DEFAULT_REGION
-    return regions.find_region(config_path(environment), name, default_directory()).directory
+        return RegionConfig("", options.store)
+    told = places(environment)
+    name = options.region or regions.default_region(told)
+    region = regions.find_region(told, name)
+    return replace(region, directory=region.directory and region.directory.expanduser())

@@ -1,18 +1,35 @@
 """The user's configuration, config.toml: which regions there are. Text in, values out.
 
+    [defaults]
+    region = "NAME"
+    owner-id = "123456789012"
+
     [regions.NAME]
     directory = "/absolute/path"
+
+    [regions.OTHER]
+    bucket-url = "s3://bucket/prefix"
+    endpoint-url = "https://host:port"
 
 Sections and keys that this version does not know are left alone: the file belongs to the user.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from amictl.errors import UsageError
-from amictl.model.region import RegionConfig, require_region_name
+from amictl.model.region import (
+    RegionConfig,
+    RegionDefaults,
+    require_bucket_url,
+    require_endpoint_url,
+    require_region_name,
+)
+
+_OWNER = re.compile(r"[0-9]{12}")
 
 
 def decode(text: str) -> tuple[RegionConfig, ...]:
@@ -20,6 +37,19 @@ def decode(text: str) -> tuple[RegionConfig, ...]:
     return tuple(
         _region(name, section) for name, section in _table(_document(text), "regions").items()
     )
+
+
+def decode_defaults(text: str) -> RegionDefaults:
+    """Raises UsageError that names the wrong entry."""
+    table = _table(_document(text), "defaults")
+    region, owner_id = table.get("region"), table.get("owner-id")
+    if region is not None:
+        if not isinstance(region, str):
+            raise _wrong("defaults.region is not a text")
+        require_region_name(region)
+    if owner_id is not None and not (isinstance(owner_id, str) and _OWNER.fullmatch(owner_id)):
+        raise _wrong("defaults.owner-id is not a text of twelve digits")
+    return RegionDefaults(region, owner_id)
 
 
 def with_region(text: str, region: RegionConfig) -> str:
@@ -30,18 +60,50 @@ def with_region(text: str, region: RegionConfig) -> str:
     """
     import tomlkit
 
-    directory = str(region.directory)
-    if not directory.isprintable():
-        raise UsageError(f"the path {directory!r} cannot be written to the configuration")
-    decode(text)
-    document = tomlkit.parse(text)
+    document = _editable(text)
     section = tomlkit.table()
-    section["directory"] = directory
+    for key, value in (
+        ("directory", None if region.directory is None else str(region.directory)),
+        ("bucket-url", region.bucket_url),
+        ("endpoint-url", region.endpoint_url),
+    ):
+        if value is not None:
+            if not value.isprintable():
+                raise UsageError(f"{value!r} cannot be written to the configuration")
+            section[key] = value
     if "regions" not in document:
         document["regions"] = tomlkit.table(is_super_table=True)
-    regions: Any = document["regions"]
-    regions[region.name] = section
+    document["regions"][region.name] = section
     return tomlkit.dumps(document)
+
+
+def without_region(text: str, name: str) -> str:
+    """The same text without a region that it has. Raises UsageError."""
+    import tomlkit
+
+    document = _editable(text)
+    del document["regions"][name]
+    return tomlkit.dumps(document)
+
+
+def with_default(text: str, key: str, value: str) -> str:
+    """The same text with one of the defaults, `region` or `owner-id`. Raises UsageError."""
+    import tomlkit
+
+    document = _editable(text)
+    if "defaults" not in document:
+        document["defaults"] = tomlkit.table()
+    document["defaults"][key] = value
+    return tomlkit.dumps(document)
+
+
+def _editable(text: str) -> Any:
+    """The document with its comments. Raises UsageError if it cannot be decoded."""
+    import tomlkit
+
+    decode(text)
+    decode_defaults(text)
+    return tomlkit.parse(text)
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -54,12 +116,25 @@ def _document(text: str) -> dict[str, Any]:
 def _region(name: str, section: Any) -> RegionConfig:
     place = f"regions.{name}"
     require_region_name(name)
-    directory = section.get("directory") if isinstance(section, dict) else None
+    members = section if isinstance(section, dict) else {}
+    directory, url, endpoint = (
+        members.get(key) for key in ("directory", "bucket-url", "endpoint-url")
+    )
+    if url is not None:
+        if directory is not None or not isinstance(url, str):
+            raise _wrong(f"{place} has a directory and a bucket, or a URL that is not a text")
+        return RegionConfig(name, None, require_bucket_url(url), _endpoint(place, endpoint))
     if not isinstance(directory, str):
         raise _wrong(f"{place} has no text `directory`")
     if not directory.startswith(("/", "~")) or "\0" in directory:
         raise _wrong(f"the directory of {place} is not an absolute path: {directory!r}")
     return RegionConfig(name, Path(directory))
+
+
+def _endpoint(place: str, url: Any) -> str | None:
+    if url is not None and not isinstance(url, str):
+        raise _wrong(f"the endpoint-url of {place} is not a text")
+    return None if url is None else require_endpoint_url(url)
 
 
 def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 Absent fields are left out, as EC2 does. What EC2 has no field for stands in the member `Amictl`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +75,9 @@ def snapshot_shape(
                     "Unchanged": core.unchanged,
                     "Authenticity": _authenticity(core, attributes),
                     "SourcePath": core.source.path,
+                    "SourceSnapshotId": core.fact(facts.SOURCE_SNAPSHOT),
+                    "SourceRegion": core.fact(facts.SOURCE_REGION),
+                    "GarbageBytes": _garbage_bytes(core) or None,
                     **_freeze(core.freeze),
                 }
             ),
@@ -108,6 +112,21 @@ def pending_snapshot_shape(
     return _without_absent(shape)
 
 
+def tags_member(tags: tuple[Tag, ...]) -> dict[str, Any]:
+    """The member `Tags`; nothing where there are none."""
+    return _without_absent({"Tags": _tags(tags)})
+
+
+def copied_member(cores: Sequence[SnapshotCore]) -> dict[str, Any]:
+    """What the copying of these snapshots took: stored bytes, and plain bytes of no use."""
+    return {
+        "Amictl": {
+            "NewBytes": sum(core.new_bytes for core in cores),
+            "GarbageBytes": sum(map(_garbage_bytes, cores)),
+        }
+    }
+
+
 def snapshot_info_shape(snapshot: dict[str, Any]) -> dict[str, Any]:
     """The shape of a snapshot as CreateSnapshots gives it, with fewer members."""
     return {key: snapshot[key] for key in _SNAPSHOT_INFO if key in snapshot}
@@ -134,7 +153,6 @@ def image_shape(core: ImageCore, attributes: Attributes) -> dict[str, Any]:
             "DeprecationTime": attributes.fact(facts.DEPRECATION_TIME),
             "DeregistrationProtection": attributes.fact(facts.PROTECTION) or "disabled",
             "LastLaunchedTime": attributes.fact(facts.LAST_LAUNCHED_TIME),
-            "SourceImageId": attributes.fact(facts.SOURCE_IMAGE),
             "Amictl": _without_absent(
                 {
                     "DeregistrationProtectedUntil": until,
@@ -203,6 +221,8 @@ def _image(core: ImageCore, state: str, description: str, tags: tuple[Tag, ...])
             "RootDeviceType": "ebs",
             "VirtualizationType": "hvm",
             "BlockDeviceMappings": [mapping_shape(mapping) for mapping in core.mappings],
+            "SourceImageId": core.fact(facts.SOURCE_IMAGE),
+            "SourceImageRegion": core.fact(facts.SOURCE_IMAGE_REGION),
             "Tags": _tags(tags),
         }
     )
@@ -222,6 +242,11 @@ def mapping_shape(mapping: Mapping) -> dict[str, Any]:
         "Encrypted": False,
     }
     return {"DeviceName": mapping.device_name, "Ebs": _without_absent(ebs)}
+
+
+def _garbage_bytes(core: SnapshotCore) -> int:
+    text = core.fact(facts.GARBAGE_BYTES) or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def _one_moment(snapshots: Snapshots) -> dict[str, str] | None:

@@ -24,6 +24,13 @@ BIN_EXIT_TIME = "recycle-bin-exit-time"
 STATE_BEFORE_BIN = "state-before-recycle-bin"
 
 SOURCE_IMAGE = "source-image-id"
+SOURCE_IMAGE_REGION = "source-image-region"
+SOURCE_SNAPSHOT = "source-snapshot-id"
+SOURCE_REGION = "source-region"
+"""In the cores of copies: what they were copied from."""
+
+GARBAGE_BYTES = "garbage-bytes"
+"""In the core of a copied snapshot: plain bytes that came with it and that it does not use."""
 
 LOCK_MODE = "lock-mode"
 LOCK_DURATION = "lock-duration"
@@ -47,6 +54,9 @@ SEALED = "sealed"
 
 MAC_DOMAIN = "mac-domain"
 """Of the core of an image: the domain whose key made its MAC."""
+
+MAPPED_CONTENT = "mapped-content"
+"""Of the same: what each device maps, whatever the ids of the snapshots are."""
 
 COPIED_CORE = "copied-core"
 """Of the core of a snapshot that was copied without its key: the core of the source."""

@@ -117,6 +117,14 @@ class SnapshotCore:
     signatures: tuple[str, ...] = ()
     further: tuple[Tag, ...] = ()
 
+    @property
+    def taken(self) -> str:
+        """When the disk had this content: of a copy, the moment of what it was copied from.
+
+        Disks that were frozen together have one such time.
+        """
+        return min(self.start_time, self.freeze.moment)
+
     def fact(self, key: str) -> str | None:
         """What `further` has under a key."""
         return _fact(self.further, key)
@@ -224,6 +232,15 @@ class PendingState:
 
     done: int
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyToken:
+    """A ClientToken that was given, the BLAKE3 of the request with it, and the image it made."""
+
+    token: str
+    request: Hex64
+    image_id: ImageId
 
 
 @dataclass(frozen=True, slots=True)

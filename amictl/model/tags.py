@@ -41,6 +41,11 @@ def require_tag(key: str, value: str) -> None:
     require_text(value, f"the value of tag {key!r}")
 
 
+def users_tags(tags: Sequence[Tag]) -> tuple[Tag, ...]:
+    """Those that a user gave."""
+    return tuple(tag for tag in tags if not tag.key.startswith(RESERVED))
+
+
 def tags_with(tags: Sequence[Tag], new: Mapping[str, str]) -> tuple[Tag, ...]:
     """Tags with others added; a value replaces that of the same key.
 

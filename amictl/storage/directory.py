@@ -11,10 +11,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from amictl.errors import AmictlError, CorruptStoreError, ObjectMissingError, StorageError
-from amictl.storage.disk import Disk, as_storage_error, read_exactly
+from amictl.errors import (
+    AmictlError,
+    BusyError,
+    CorruptStoreError,
+    ObjectMissingError,
+    StorageError,
+)
+from amictl.storage.disk import Disk, as_storage_error, make_directories, read_exactly
+from amictl.storage.pending_files import PendingFile, is_held, read_held
 
 STAGING = "staging"
+MARKS = "marks"
 REPLACE_LOCK = "locks/replace"
 _OPEN_FILES_MAX = 64
 _READ_SIZE_MAX = 1 << 30
@@ -78,17 +86,47 @@ class DirectoryUpload:
             self._disk.close(descriptor)
 
 
+class FileHold:
+    """A shared lock on a file; it goes with its descriptor, at the latest with the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 class DirectoryStorage:
     """Objects as files below `root`; see `storage.interface.Storage` for the contract.
 
-    Staged files have random names, so that writers never meet.
+    Staged files have random names, so that writers never meet. Locks are the kernel's.
     """
+
+    forkable = True
+    waiting_threads = 2
+    sealing_threads = 1
 
     def __init__(self, root: Path, disk: Disk | None = None) -> None:
         self.root = root
         self.disk = disk or Disk()
         self._open: OrderedDict[str, _OpenFile] = OrderedDict()
         self._open_lock = threading.Lock()
+
+    @property
+    def staging(self) -> Path:
+        return self.root / STAGING
+
+    @property
+    def marks(self) -> Path:
+        return self.root / MARKS
+
+    def where(self, name: str = "") -> str:
+        return str(self.root / name)
+
+    def abilities(self) -> dict[str, bool]:
+        return {}
 
     def require_writable(self) -> None:
         """Raises StorageError if nothing can be written here, as on a read-only file system."""
@@ -136,6 +174,10 @@ class DirectoryStorage:
         if count != len(target):
             raise CorruptStoreError(f"{name} ends before byte {offset + len(target)}")
 
+    def distrust(self, name: str) -> None:
+        with self._open_lock:
+            self._open.pop(name, None)
+
     def map(self, name: str) -> memoryview:
         with _reading(self.root / name):
             descriptor = os.open(self.root / name, _READ)
@@ -157,6 +199,9 @@ class DirectoryStorage:
                 with suppress(FileNotFoundError):
                     size = entry.stat(follow_symlinks=False).st_size
                     yield f"{folder}/{entry.name}", size
+
+    def is_there(self, name: str) -> bool:
+        return os.path.lexists(self.root / name)
 
     def write(self, name: str, data: bytes) -> None:
         upload = self._staged(name, data)
@@ -203,6 +248,11 @@ class DirectoryStorage:
                 self.disk.unlink(path)
             self.disk.sync_directory(path.parent)
 
+    def clean(self, name: str) -> None:
+        path = self.root / name
+        with _translated("delete", path), suppress(FileNotFoundError):
+            self.disk.unlink(path)
+
     def begin(self, name: str) -> DirectoryUpload:
         return DirectoryUpload(self.disk, self.root / STAGING / os.urandom(12).hex(), name)
 
@@ -217,18 +267,89 @@ class DirectoryStorage:
             with _translated("sync", folder):
                 self.disk.sync_directory(folder)
 
+    def make_folder(self, folder: str) -> None:
+        path = self.root / folder
+        with _translated("make the folder", path):
+            make_directories(self.disk, path)
+
+    def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
+        with _translated("remove", self.root):
+            for name in locks:
+                with suppress(FileNotFoundError):
+                    self.disk.unlink(self.root / name)
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    self.disk.remove_directory(self.root / folder)
+            self.disk.sync_directory(self.root)
+        with suppress(OSError):  # it may be of somebody else, as a mount point is
+            self.disk.remove_directory(self.root)
+            self.disk.sync_directory(self.root.parent)
+
+    def settle(self, folder: str) -> None:
+        path = self.root / folder
+        with _translated("sync", path):
+            self.disk.sync_directory(path)
+
     @contextmanager
-    def locked(self, name: str, *, shared: bool = False) -> Iterator[int]:
-        """Hold a kernel lock on a lock file of the store, waiting for it; yields its descriptor."""
+    def exclusively(self, name: str) -> Iterator[None]:
+        path = self.root / name
+        if not path.exists():
+            # A store that was made before there was this lock.
+            with _translated("lock", path), suppress(FileExistsError):
+                os.close(self.disk.create(path))
+        with self.locked(name):
+            yield
+
+    def hold(self, name: str) -> FileHold:
+        return FileHold(self._locked(name, fcntl.LOCK_SH))
+
+    @contextmanager
+    def alone(self, names: Sequence[str]) -> Iterator[None]:
+        held: list[int] = []
+        try:
+            for name in names:
+                held.append(self._locked(name, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            yield
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold a kernel lock on a lock file of the store, waiting for it."""
+        descriptor = self._locked(name, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def begin_work(self, name: str, head: bytes) -> PendingFile:
+        staged = self.root / STAGING / os.urandom(12).hex()
+        return PendingFile(self.disk, staged, self.root / name, head)
+
+    def read_work(self, name: str) -> tuple[bytes, bool] | None:
+        return read_held(self.root / name)
+
+    def is_worked_on(self, name: str) -> bool:
+        return is_held(self.root / name)
+
+    def _locked(self, name: str, how: int) -> int:
+        """A descriptor of a lock file of the store, with the lock."""
         path = self.root / name
         with _translated("lock", path):
             descriptor = os.open(path, _READ)
-        try:
-            with _translated("lock", path):
-                fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            try:
+                fcntl.flock(descriptor, how)
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise BusyError(
+                    "another command writes to the store",
+                    hint="run the command again when it is done",
+                ) from error
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return descriptor
 
     def _staged(self, name: str, data: bytes) -> DirectoryUpload:
         upload = self.begin(name)

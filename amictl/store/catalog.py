@@ -1,8 +1,7 @@
 """Snapshots, images, volumes and names: their records, and in which order they are written."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -198,21 +197,24 @@ def mapped_snapshots(store: Store) -> set[str]:
     return {snapshot_id for image in live for snapshot_id in _mapped_by(image)}
 
 
-@contextmanager
-def exclusively(store: Store) -> Iterator[None]:
+def exclusively(store: Store) -> AbstractContextManager[None]:
     """Hold the catalogue: no image begins to map a snapshot, and none is removed, meanwhile."""
-    path = store.storage.root / layout.CATALOG_LOCK
-    if not path.exists():
-        # A store that was made before there was this lock.
-        with suppress(FileExistsError):
-            os.close(store.storage.disk.create(path))
-    with store.storage.locked(layout.CATALOG_LOCK):
-        yield
+    return store.storage.exclusively(layout.CATALOG_LOCK)
 
 
 def exists(store: Store, record_id: str) -> bool:
     """Whether there is a completed record with this id that is not in the recycle bin."""
     return is_there(store, layout.core(record_id)) and not _is_in_bin(store, record_id)
+
+
+def exists_or_begun(store: Store, record_id: str) -> bool:
+    """Whether a record exists or is being made.
+
+    Asked twice whether it exists: it may be finished after the first time, and then it is not
+    being made any more.
+    """
+    begun = pending.is_alive
+    return exists(store, record_id) or begun(store, record_id) or exists(store, record_id)
 
 
 def is_there(store: Store, place: str) -> bool:
@@ -261,7 +263,7 @@ def newest_snapshot(store: Store, volume_id: str) -> SnapshotCore | None:
         return read_snapshot_core(store, volume.snapshot_id)
     except NotFoundError:
         own, _ = snapshots_of(store, volume_id)
-        return max(own, key=lambda core: core.start_time, default=None)
+        return max(own, key=lambda core: core.taken, default=None)
 
 
 def snapshots_of(store: Store, volume_id: str) -> tuple[list[SnapshotCore], list[str]]:
@@ -329,7 +331,7 @@ def _with_way_out(store: Store, record_id: str) -> Iterator[None]:
         # Without its core, what an image or a snapshot has does not count.
         volume = is_id("vol", record_id)
         place = layout.attributes(record_id) if volume else layout.core(record_id)
-        path = store.storage.root / place
+        path = store.storage.where(place)
         error.hint = error.hint or (
             f"put the file back from a copy of the store; or give this one up: move {path} away"
         )

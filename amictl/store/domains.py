@@ -44,6 +44,13 @@ class Keyring(Protocol):
         """
         ...
 
+    def resolve(self, name: str) -> str:
+        """The id of a key that can be used, by its id, an alias or the end of an ARN.
+
+        Raises KeyNotFoundError, KeyUnavailableError.
+        """
+        ...
+
 
 def read_header(store: "Store", domain_id: str) -> DomainHeader:
     """Raises CorruptStoreError, ObjectMissingError."""
@@ -111,35 +118,27 @@ def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDo
     return store.sealed_domain(header.domain_id)
 
 
-def carry_header(source: "Store", target: "Store", domain_id: str) -> None:
-    """Let another region have a domain, for a copy with the same key; durable when it returns.
-
-    The key is not needed. A header that is there stays, whoever its secret is wrapped to by now.
-    Raises CorruptStoreError if that is of another secret.
-    """
-    header = read_header(source, domain_id)
-    place = layout.domain(domain_id)
-    if target.storage.write_if_absent(place, record_format.encode(header)):
-        return
-    if read_header(target, domain_id).commitment != header.commitment:
-        raise CorruptStoreError(f"{place} is of another secret than in the source of the copy")
-
-
 def new_header(
     store: "Store", key_id: str, secret: bytes, surroundings: Surroundings
 ) -> DomainHeader:
-    """A header of a new domain, which is not yet written. Raises KeyUnavailableError."""
+    """A header of a new domain, which is not yet written, but was opened with the key.
+
+    Raises KeyUnavailableError.
+    """
     from amictl.content.sealing import derive
 
     domain_id = surroundings.random_bytes(len(PLAIN_DOMAIN))
-    return DomainHeader(
+    keyring = _keyring(store, key_id)
+    header = DomainHeader(
         domain_id=domain_id.hex(),
         key_id=key_id,
         commitment=derive(secret, domain_id).commitment.hex(),
-        wrapped=_keyring(store, key_id).wrap(key_id, secret),
+        wrapped=keyring.wrap(key_id, secret),
         generation=0,
         created=timestamp(surroundings.now()),
     )
+    _opened(header, keyring.unwrap(header))
+    return header
 
 
 def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None:

@@ -14,7 +14,6 @@ from amictl.formats import records as record_format
 from amictl.model.records import Event, EventLog
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
-from amictl.storage.disk import make_directories
 from amictl.store import layout
 from amictl.store.store import Store
 
@@ -44,10 +43,9 @@ def record(
         surroundings.random_bytes(16).hex(), timestamp(surroundings.now()), operation, ids, outcome
     )
     place = layout.event(event.time, event.event_id)
-    with suppress(*UNREADABLE, OSError):
-        folder = store.storage.root / _FOLDER
-        if not folder.exists():  # a store from before there were events
-            make_directories(store.storage.disk, folder)
+    with suppress(*UNREADABLE):
+        if not store.storage.is_there(_FOLDER):  # a store from before there were events
+            store.storage.make_folder(_FOLDER)
         store.storage.write(place, record_format.encode(event))
         _fold(store)
 
@@ -89,6 +87,32 @@ def read_object(store: Store, name: str) -> tuple[Event, ...]:
     return events
 
 
+def newest(store: Store) -> str | None:
+    """The newest event that has an object of its own, or the first of the newest in one object:
+    the name without suffix. Raises StorageError.
+    """
+    return max((_stem(name) for name in _names(store)), default=None)
+
+
+def holds(store: Store, stem: str) -> bool:
+    """Whether an event, by its name without suffix, is there: by itself, or among others.
+
+    Where an object that may hold it cannot be read, it counts as there.
+    """
+    try:
+        if store.storage.is_there(stem + _SINGLE):
+            return True
+        logs = sorted(name for name in _names(store) if name.endswith(_LOG))
+        return any(stem in _stems(store, name) for name in logs[::-1] if _stem(name) <= stem)
+    except UNREADABLE:
+        return True
+
+
+def _stems(store: Store, name: str) -> set[str]:
+    events = read_object(store, name)
+    return {_stem(layout.event(event.time, event.event_id)) for event in events}
+
+
 def _fold(store: Store) -> None:
     """Put the oldest single objects into one, if there are too many.
 
@@ -122,8 +146,7 @@ def _folded(store: Store, events: tuple[Event, ...]) -> tuple[Event, ...]:
 
 def _remove_singles(store: Store, events: tuple[Event, ...]) -> None:
     for event in reversed(events):
-        with suppress(FileNotFoundError):
-            store.storage.disk.unlink(store.storage.root / layout.event(event.time, event.event_id))
+        store.storage.clean(layout.event(event.time, event.event_id))
 
 
 def _readable(store: Store, names: list[str]) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from amictl.model.records import SnapshotCore
 from amictl.progress import Progress, Step
 from amictl.store import authenticity
 from amictl.store.lineages import is_encrypted, lineage_of
-from amictl.store.parallel import PerThread, in_processes, worker_count
+from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -67,7 +67,9 @@ class Filling:
         # Keys are opened here, before there are other processes.
         self._key = lineage_of(store, core).fingerprint_key
         self._progress = progress
-        self._processes = worker_count() if core.data_bytes >= _WORTH_PROCESSES else 1
+        worth = core.data_bytes >= _WORTH_PROCESSES
+        self._processes = process_count(store.storage) if worth else 1
+        self._threads = reading_threads(store.storage)
         self._readers = PerThread(lambda: SegmentReader(store))
         self._buffers = PerThread(lambda: memoryview(bytearray(SEGMENT_SIZE)))
 
@@ -96,7 +98,10 @@ class Filling:
             return _Done(offset + leaf.plain_length, written, damaged)
 
         with in_processes(
-            write, lambda: leaves(self._store, self._map), self._processes
+            write,
+            lambda: leaves(self._store, self._map),
+            self._processes,
+            threads=self._threads,
         ) as segments:
             return self._collect(segments)
 
@@ -112,6 +117,7 @@ class Filling:
             lambda item: self._rewrite_segment(target, item, size_bytes),
             lambda: with_others(leaves(self._store, self._map), present),
             self._processes,
+            threads=self._threads,
         ) as segments:
             return self._collect(segments)
 
@@ -176,15 +182,17 @@ class Filling:
             damaged.append((position, total, error.message))
         self._progress.update(Step("restore", total, total, known=total))
         if damaged:
-            ranges = "; ".join(
-                f"bytes {start} to {stop}: {reason}"
-                for start, stop, reason in damaged[:RANGES_SHOWN]
-            )
-            more = (
-                f"; and {len(damaged) - RANGES_SHOWN} more" if len(damaged) > RANGES_SHOWN else ""
-            )
-            raise CorruptStoreError(
-                f"{self._core.snapshot_id} is damaged at {ranges}{more}",
-                hint="amictl check-store --read-data names everything that is damaged",
-            )
+            raise damage_of(self._core, damaged)
         return written
+
+
+def damage_of(core: SnapshotCore, damaged: list[tuple[int, int, str]]) -> CorruptStoreError:
+    """The error that names the damaged ranges of a snapshot: start, stop and reason of each."""
+    ranges = "; ".join(
+        f"bytes {start} to {stop}: {reason}" for start, stop, reason in damaged[:RANGES_SHOWN]
+    )
+    more = f"; and {len(damaged) - RANGES_SHOWN} more" if len(damaged) > RANGES_SHOWN else ""
+    return CorruptStoreError(
+        f"{core.snapshot_id} is damaged at {ranges}{more}",
+        hint="amictl check-store --read-data names everything that is damaged",
+    )

@@ -3,7 +3,7 @@
 from amictl.errors import CorruptStoreError, ImageNameDuplicateError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import ImageName
-from amictl.store import catalog, layout, pending
+from amictl.store import catalog, layout
 from amictl.store.store import Store
 
 
@@ -38,7 +38,7 @@ def take_name(store: Store, name: str, image_id: str) -> str | None:
         except ObjectMissingError:
             continue
         holder = _holder(present, name)
-        if _holds(store, holder):
+        if catalog.exists_or_begun(store, holder):
             return holder
         if store.storage.replace_if_unchanged(place, wanted, present):
             return None
@@ -52,7 +52,7 @@ def name_holder(store: Store, name: str) -> str | None:
         holder = _holder(store.storage.read(place), name)
     except ObjectMissingError:
         return None
-    return holder if _holds(store, holder) else None
+    return holder if catalog.exists_or_begun(store, holder) else None
 
 
 def _require_none(name: str, holder: str | None) -> None:
@@ -67,13 +67,3 @@ def _holder(data: bytes, name: str) -> str:
     if record.name != name:
         raise CorruptStoreError(f"{place} is about {record.name!r}")
     return record.image_id
-
-
-def _holds(store: Store, image_id: str) -> bool:
-    """Whether an image exists or is being made.
-
-    Asked twice whether it exists: it may be finished after the first time, and then it is not
-    being made any more.
-    """
-    exists = catalog.exists
-    return exists(store, image_id) or pending.is_alive(store, image_id) or exists(store, image_id)

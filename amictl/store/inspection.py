@@ -45,6 +45,7 @@ def pack_entries(store: Store, row: PackRow) -> tuple[Entry, ...]:
     Raises CorruptStoreError unless the outside is sound.
     """
     name = layout.pack(row.pack_id)
+    store.storage.distrust(name)
     size = store.storage.size(name)
     if size != row.length:
         raise CorruptStoreError(f"{name} has {size} bytes, not {row.length}")
@@ -84,6 +85,7 @@ def check_run(store: Store, run_id: bytes, length: int) -> None:
     It is read, not mapped: a bad sector is an error then, and not the end of the program.
     """
     name = layout.run(run_id)
+    store.storage.distrust(name)
     size = store.storage.size(name)
     if size != length:
         raise CorruptStoreError(f"{name} has {size} bytes, not {length}")

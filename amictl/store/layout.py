@@ -11,6 +11,8 @@ DAMAGE = "damage.json"
 CHECKS = "checks.json"
 RULES = "recycle-rules.json"
 SETTINGS = "settings.json"
+BUCKET = "bucket.json"
+"""What a bucket can do; only there."""
 FOLDERS = (
     "packs",
     "index",
@@ -21,6 +23,7 @@ FOLDERS = (
     "pending",
     "domains",
     "events",
+    "tokens",
     "quarantine",
     "marks",
     "staging",
@@ -82,6 +85,11 @@ def domain(domain_id: str) -> str:
 def image_name(name: str) -> str:
     """The object that says that an image name is taken."""
     return f"names/{blake3(name.encode()).hexdigest()}.json"
+
+
+def token(token: str) -> str:
+    """The object that says what a client token was given for."""
+    return f"tokens/{blake3(token.encode()).hexdigest()}.json"
 
 
 def volume(volume_id: str) -> str:

@@ -1,7 +1,8 @@
-"""Making and opening a store in a directory."""
+"""Making and opening a store in a directory or in a bucket."""
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
 from amictl.storage.directory import DirectoryStorage
 from amictl.storage.disk import Disk, as_storage_error, make_directories
+from amictl.storage.interface import Storage
+from amictl.storage.places import BucketPlace
 from amictl.store import layout
 from amictl.store.store import Store
 
@@ -30,16 +33,19 @@ LEVELS = range(1, 20)
 
 
 def create_store(
-    directory: Path,
+    place: Path | BucketPlace,
     *,
     chunk_size_bytes: int,
     compression_level: int,
     surroundings: Surroundings,
+    owner_id: str | None = None,
     disk: Disk | None = None,
 ) -> Store:
-    """Make a store in an empty or absent directory, mode 0700; durable when it returns.
+    """Make a store in an empty or absent directory, mode 0700, or in an empty prefix of a bucket
+    that there is; durable when it returns.
 
-    Raises UsageError, ConflictError if there is one or the directory is not empty, StorageError.
+    Without an owner (twelve digits) it gets a random one.
+    Raises UsageError, ConflictError if there is one or the place is not empty, StorageError.
     """
     if chunk_size_bytes not in AVERAGE_SIZES:
         raise UsageError(
@@ -47,14 +53,21 @@ def create_store(
         )
     if compression_level not in LEVELS:
         raise UsageError(f"compression level {compression_level} is not between 1 and 19")
-    storage = DirectoryStorage(directory.absolute(), disk)
+    storage = _storage(place, disk)
     try:
-        _make_folders(storage)
-    except OSError as error:
-        raise as_storage_error(error, "create the store", error.filename or directory) from error
-    config = StoreConfig(
+        owner = owner_id or random_owner(surroundings.random_bytes)
+        return _made(storage, _new_config(chunk_size_bytes, compression_level, owner, surroundings))
+    except BaseException:
+        storage.close()
+        raise
+
+
+def _new_config(
+    chunk_size_bytes: int, compression_level: int, owner_id: str, surroundings: Surroundings
+) -> StoreConfig:
+    return StoreConfig(
         store_id=surroundings.random_bytes(16).hex(),
-        owner_id=str(10**11 + int.from_bytes(surroundings.random_bytes(8), "big") % (9 * 10**11)),
+        owner_id=owner_id,
         created=timestamp(surroundings.now()),
         chunk_size=chunk_size_bytes,
         compression_level=compression_level,
@@ -62,29 +75,51 @@ def create_store(
         parity=0,
         features=Features(),
     )
+
+
+def _made(storage: Storage, config: StoreConfig) -> Store:
+    """A new store in an empty place. Raises ConflictError if it is not empty."""
+    if isinstance(storage, DirectoryStorage):
+        _make_folders(storage)
+    else:
+        _require_empty_prefix(storage)
     storage.write_if_absent(layout.EPOCH, record_format.encode(Epoch(0)))
     storage.write_if_absent(layout.CURRENT, current_format.encode(Current()))
     # The configuration comes last: a directory without it is not a store.
     if not storage.write_if_absent(layout.CONFIG, record_format.encode(config)):
-        raise ConflictError(f"there is a store in {str(directory)!r} already")
+        raise ConflictError(f"there is a store in {storage.where()!r} already")
     return Store(storage, config)
 
 
-def open_store(directory: Path, disk: Disk | None = None) -> Store:
+def random_owner(random_bytes: Callable[[int], bytes]) -> str:
+    """A new owner: twelve digits, the first of which is not 0."""
+    return str(10**11 + int.from_bytes(random_bytes(8), "big") % (9 * 10**11))
+
+
+def open_store(place: Path | BucketPlace, disk: Disk | None = None) -> Store:
     """Open a store for reading. Raises RegionNotFoundError, CorruptStoreError, UnsupportedError."""
-    storage = DirectoryStorage(directory.absolute(), disk)
+    storage = _storage(place, disk)
+    try:
+        return open_storage(storage)
+    except BaseException:
+        storage.close()
+        raise
+
+
+def open_storage(storage: Storage) -> Store:
+    """The store in a storage. Raises what `open_store` does."""
     try:
         data = storage.read(layout.CONFIG)
     except ObjectMissingError as error:
         raise RegionNotFoundError(
-            f"there is no store in {str(directory)!r}",
+            f"there is no store in {storage.where()!r}",
             hint="make one: amictl create-region NAME --directory DIR",
         ) from error
     except StorageError as error:
         if isinstance(error.__cause__, NotADirectoryError):
-            raise RegionNotFoundError(f"{str(directory)!r} is not a directory") from error
+            raise RegionNotFoundError(f"{storage.where()!r} is not a directory") from error
         raise
-    place = str(directory / layout.CONFIG)
+    place = storage.where(layout.CONFIG)
     config = record_format.decode(data, StoreConfig, place)
     store = Store(storage, config)
     store.require_features("read")
@@ -97,8 +132,28 @@ def open_store(directory: Path, disk: Disk | None = None) -> Store:
     return store
 
 
-def require_place(directory: Path) -> None:
-    """Raises ConflictError, StorageError unless a store could be made in a directory."""
+def _storage(place: Path | BucketPlace, disk: Disk | None) -> Storage:
+    if isinstance(place, Path):
+        return DirectoryStorage(place.absolute(), disk)
+    from amictl.storage.bucket import BucketStorage
+
+    return BucketStorage(place, disk)
+
+
+def require_place(place: Path | BucketPlace) -> None:
+    """Raises ConflictError, StorageError unless a store could be made in a place."""
+    if isinstance(place, Path):
+        _require_directory(place)
+        return
+    storage = _storage(place, None)
+    try:
+        _require_empty_prefix(storage)
+        storage.require_writable()
+    finally:
+        storage.close()
+
+
+def _require_directory(directory: Path) -> None:
     try:
         if directory.exists():
             _require_empty(directory)
@@ -121,8 +176,29 @@ def _require_empty(root: Path) -> None:
         )
 
 
+def _require_empty_prefix(storage: Storage) -> None:
+    """Raises ConflictError if a prefix of a bucket holds a store, or what no unfinished one has."""
+    present = {name.lstrip("/") for name, _ in storage.names("")}
+    if layout.CONFIG in present:
+        raise ConflictError(f"there is a store in {storage.where()!r} already")
+    ours = {layout.EPOCH, layout.BUCKET, "index", "locks"}
+    if foreign := present - ours:
+        raise ConflictError(
+            f"{storage.where()!r} is not empty: it holds {sorted(foreign)[0]!r}",
+            hint="give a prefix that is not in use",
+        )
+
+
 def _make_folders(storage: DirectoryStorage) -> None:
     """All folders and lock files, with their names durable; an interrupted run is taken up."""
+    try:
+        _make_all_folders(storage)
+    except OSError as error:
+        place = error.filename or storage.root
+        raise as_storage_error(error, "create the store", place) from error
+
+
+def _make_all_folders(storage: DirectoryStorage) -> None:
     root = storage.root
     make_directories(storage.disk, root)
     _require_empty(root)

@@ -9,7 +9,7 @@ from blake3 import blake3
 from amictl.formats import pack as pack_format
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.blockmap import Name
-from amictl.storage.directory import DirectoryStorage, DirectoryUpload
+from amictl.storage.interface import Storage, Upload
 from amictl.store import layout
 
 PACK_SIZE = 64 * 1024 * 1024
@@ -24,7 +24,7 @@ class NewPack:
 
     pack_id: bytes
     kind: PackKind
-    upload: DirectoryUpload
+    upload: Upload
     rows: list[PlacedName]
 
 
@@ -36,7 +36,7 @@ class PackWriter:
 
     def __init__(
         self,
-        storage: DirectoryStorage,
+        storage: Storage,
         kind: PackKind,
         new_pack_id: Callable[[], bytes],
         finished: Callable[[NewPack], None],

@@ -13,19 +13,30 @@ from itertools import count, islice
 from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 
 from amictl.errors import StorageError
+from amictl.storage.interface import Storage
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Own = TypeVar("Own")
 
 
-WAITING_COUNT = 2
+_WAITING_COUNT = 2
 """Threads beyond the processors, because some wait for the disk."""
 
 
 def worker_count() -> int:
     """Threads that pay: one for each processor that we may use."""
     return max(1, len(os.sched_getaffinity(0)))
+
+
+def reading_threads(storage: Storage) -> int:
+    """Threads that pay for reading from a storage."""
+    return worker_count() + storage.waiting_threads
+
+
+def process_count(storage: Storage) -> int:
+    """Processes that pay for reading much from a storage."""
+    return worker_count() if storage.forkable else 1
 
 
 class PerThread(Generic[Own]):
@@ -51,7 +62,7 @@ def in_order(
 
     The first error ends it; nothing runs any more when the block is left.
     """
-    results = _results(work, items, threads or worker_count() + WAITING_COUNT)
+    results = _results(work, items, threads or worker_count() + _WAITING_COUNT)
     try:
         yield results
     finally:
@@ -76,16 +87,21 @@ def _results(
 
 @contextmanager
 def in_processes(
-    work: Callable[[Item], Result], items: Callable[[], Iterable[Item]], processes: int
+    work: Callable[[Item], Result],
+    items: Callable[[], Iterable[Item]],
+    processes: int,
+    *,
+    threads: int | None = None,
 ) -> Iterator[Iterator[Result]]:
     """The same with processes, for work that holds the interpreter's lock too often for threads.
 
     Each process goes through `items()` itself and takes its share. Results and errors must be
     picklable; what work changes in memory stays in its process. A process that is gone is a
-    StorageError, and if this one is killed the others end with their next result.
+    StorageError, and if this one is killed the others end with their next result. One process
+    is this one, with so many threads.
     """
     if processes == 1:
-        with in_order(work, items()) as results:
+        with in_order(work, items(), threads=threads) as results:
             yield results
         return
     children: list[_Child] = []

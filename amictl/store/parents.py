@@ -12,9 +12,11 @@ from amictl.errors import (
     UnsupportedError,
 )
 from amictl.model import facts
+from amictl.model.encryption import EncryptionRequest
 from amictl.model.records import SnapshotCore
 from amictl.model.surroundings import Surroundings
-from amictl.store import authenticity, catalog, domains, settings
+from amictl.store import authenticity, catalog, domains
+from amictl.store.encryption import key_for_new
 from amictl.store.lineages import Lineage, is_encrypted, is_known, lineage_of, new_lineage
 from amictl.store.store import Store
 
@@ -143,16 +145,7 @@ def _key_of(store: Store, volume_id: str) -> str | None:
     own = _own_key(store, volume_id)
     if own is not None:
         return own
-    chosen = settings.read(store)
-    if not chosen.encryption_by_default:
-        return None
-    if chosen.default_key is None:
-        raise KeyUnavailableError(
-            "everything new is to be encrypted here, and there is no default key",
-            hint="make one: amictl create-key; or choose one: amictl"
-            " modify-ebs-default-kms-key-id --kms-key-id ID",
-        )
-    return chosen.default_key
+    return key_for_new(store, EncryptionRequest(), None)
 
 
 def _own_key(store: Store, volume_id: str) -> str | None:

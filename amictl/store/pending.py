@@ -1,32 +1,25 @@
 """Work that is not finished: files of live writers, under their locks, or of dead ones.
 
-A pending file is locked by its writer for as long as it works. When the lock is free and the
-record does not exist, the work failed. Its first line says what the work is, durably, before
+A pending file is held by its writer for as long as it works. When nobody holds it and the record
+does not exist, the work failed. Its first line says what the work is, durably, before
 anybody is told the id; the second how far it is, rewritten in place, and what of that a power cut
 leaves torn is taken for nothing. amictl-store(5), PENDING WORK.
 """
 
-import errno
-import fcntl
-import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from amictl.errors import (
     UNREADABLE,
     AmictlError,
     CorruptStoreError,
     ObjectMissingError,
-    StorageError,
 )
 from amictl.formats import records as record_format
 from amictl.model.ids import is_id
 from amictl.model.records import PendingImage, PendingSnapshot, PendingState
 from amictl.model.surroundings import Surroundings
-from amictl.storage.disk import as_storage_error
 from amictl.store import events, layout
 from amictl.store.store import Store
 
@@ -44,70 +37,30 @@ class Seen:
 
 
 class PendingFile:
-    """The writer's side: made locked, its second line rewritten, removed when the record exists."""
+    """The writer's side: made held, its second line rewritten, removed when the record exists."""
 
     def __init__(self, store: Store, record_id: str, work: Work) -> None:
-        self._store = store
-        self._disk = store.storage.disk
-        self._path = store.storage.root / layout.pending(record_id)
-        self._descriptor = -1
-        self._end_of_work = 0
-        self._length = 0
-        staged = store.storage.root / "staging" / os.urandom(12).hex()
-        try:
-            self._create(staged, work)
-        except BaseException as error:
-            self.release()
-            for path in (staged, self._path):  # nobody was told the id
-                with suppress(OSError):
-                    self._disk.unlink(path)
-            if isinstance(error, OSError):
-                raise as_storage_error(error, "create", self._path) from error
-            raise
-
-    def _create(self, staged: Path, work: Work) -> None:
-        self._descriptor = self._disk.create(staged)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        data = record_format.encode(_without_state(work))
-        self._disk.write_at(self._descriptor, data, 0)
-        self._end_of_work = self._length = len(data)
-        self._disk.sync(self._descriptor)
-        self._disk.rename(staged, self._path)
-        self._disk.sync_directory(self._path.parent)
+        head = record_format.encode(_without_state(work))
+        self._held = store.storage.begin_work(layout.pending(record_id), head)
 
     def write(self, work: Work) -> None:
         """Say how far the work is. Raises StorageError.
 
         Not durable: after a power cut it has failed anyway.
         """
-        data = record_format.encode(_state_of(work))
-        length = self._end_of_work + len(data)
-        try:
-            self._disk.write_at(self._descriptor, data, self._end_of_work)
-            if length < self._length:
-                self._disk.truncate(self._descriptor, length)
-        except OSError as error:
-            raise as_storage_error(error, "write", self._path) from error
-        self._length = length
+        self._held.write(record_format.encode(_state_of(work)))
 
     def fail(self, work: Work) -> None:
         """Say why there will be no record, as far as that can still be said; and let go."""
-        with suppress(OSError, StorageError):
-            self.write(work)
-            self._disk.sync(self._descriptor)
-        self.release()
+        self._held.end(record_format.encode(_state_of(work)))
 
     def remove(self) -> None:
         """The record exists: the work is done."""
-        with suppress(OSError):
-            self._disk.unlink(self._path)
-        self.release()
+        self._held.remove()
 
     def release(self) -> None:
-        """Let go of the lock; what the file says stays."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Let go of it; what it says stays."""
+        self._held.release()
 
 
 @contextmanager
@@ -140,12 +93,12 @@ def unfinished(
 
 def seen(store: Store, record_id: str) -> Seen | None:
     """Pending work by its id, or None if there is none. Raises CorruptStoreError, StorageError."""
-    path = store.storage.root / layout.pending(record_id)
-    with _opened(path) as descriptor:
-        if descriptor is None:
-            return None
-        alive = _is_locked(descriptor)
-        return Seen(_decode(_read(descriptor, path), path), alive)
+    name = layout.pending(record_id)
+    found = store.storage.read_work(name)
+    if found is None:
+        return None
+    data, alive = found
+    return Seen(_decode(data, name, store.storage.where(name)), alive)
 
 
 def ids(store: Store, kind: str) -> list[str]:
@@ -182,7 +135,7 @@ def in_hand(store: Store, record_id: str) -> Work | None:
 
 def is_there(store: Store, record_id: str) -> bool:
     """Whether there is pending work with this id, of a live writer or a dead one, also damaged."""
-    return os.path.lexists(store.storage.root / layout.pending(record_id))
+    return store.storage.is_there(layout.pending(record_id))
 
 
 def remove_dead(store: Store, record_id: str) -> None:
@@ -196,11 +149,7 @@ def remove_dead(store: Store, record_id: str) -> None:
 
 def is_alive(store: Store, record_id: str) -> bool:
     """Whether a writer is at work on this id. What its file says is not looked at."""
-    try:
-        with _opened(store.storage.root / layout.pending(record_id)) as descriptor:
-            return descriptor is not None and _is_locked(descriptor)
-    except CorruptStoreError:
-        return False
+    return store.storage.is_worked_on(layout.pending(record_id))
 
 
 def _begun(store: Store, works: Sequence[Work], begin: Callable[[], None]) -> list[PendingFile]:
@@ -217,48 +166,16 @@ def _begun(store: Store, works: Sequence[Work], begin: Callable[[], None]) -> li
     return files
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int | None]:
-    """A descriptor of a pending file, or None if there is none.
-
-    Raises CorruptStoreError for what is not a file, StorageError.
-    """
-    try:
-        # No waiting for a pipe's writer.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(path, flags)
-    except FileNotFoundError:
-        yield None
-        return
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
-            raise CorruptStoreError(f"{path} is not a file") from error
-        raise as_storage_error(error, "read", path) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise CorruptStoreError(f"{path} is not a file")
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _read(descriptor: int, path: Path) -> bytes:
-    try:
-        return os.pread(descriptor, record_format.SIZE_MAX, 0)
-    except OSError as error:
-        if error.errno == errno.EIO:
-            raise CorruptStoreError(f"{path} cannot be read: {error.strerror}") from error
-        raise as_storage_error(error, "read", path) from error
-
-
-def _decode(data: bytes, path: Path) -> Work:
-    kind: type[Work] = PendingImage if path.name.startswith("ami-") else PendingSnapshot
+def _decode(data: bytes, name: str, place: str) -> Work:
+    own_id = layout.core_id(name)
+    assert own_id is not None
+    kind: type[Work] = PendingImage if own_id.startswith("ami-") else PendingSnapshot
     first, newline, second = data.partition(b"\n")
-    work = record_format.decode(first + newline, kind, str(path))
-    if _id_of(work) != layout.core_id(path.name):
-        raise CorruptStoreError(f"{path} is about {_id_of(work)}")
+    work = record_format.decode(first + newline, kind, place)
+    if _id_of(work) != own_id:
+        raise CorruptStoreError(f"{place} is about {_id_of(work)}")
     try:
-        state = record_format.decode(second, PendingState, str(path))
+        state = record_format.decode(second, PendingState, place)
     except CorruptStoreError:
         return work  # not written yet, being rewritten at this moment, or torn
     if isinstance(work, PendingImage):
@@ -278,12 +195,3 @@ def _without_state(work: Work) -> Work:
     if isinstance(work, PendingImage):
         return replace(work, reason=None)
     return replace(work, done=0, reason=None)
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False

@@ -10,7 +10,7 @@ from amictl.formats import current as current_format
 from amictl.formats import run as run_format
 from amictl.formats.current import Current, PackRow, RunRow
 from amictl.formats.run import Rows
-from amictl.storage.directory import DirectoryStorage
+from amictl.storage.interface import Storage
 from amictl.store import layout
 from amictl.store.index import REBUILD_HINT, Index, Run
 from amictl.store.packing import NewPack, PlacedName
@@ -21,7 +21,7 @@ _TRIES = 100
 
 
 def publish_packs(
-    storage: DirectoryStorage,
+    storage: Storage,
     packs: Sequence[NewPack],
     load_index: Callable[[], Index],
     new_run_id: Callable[[], bytes],
@@ -50,13 +50,13 @@ def publish_packs(
         if replace_current(storage, before, after):
             for row in before.runs:
                 if row not in kept:
-                    storage.delete(layout.run(row.run_id))
+                    storage.clean(layout.run(row.run_id))
             return
-        storage.delete(layout.run(run.run_id))
+        storage.clean(layout.run(run.run_id))
     raise BusyError("other writers keep changing the index", hint="run the command again")
 
 
-def replace_current(storage: DirectoryStorage, before: Current, after: Current) -> bool:
+def replace_current(storage: Storage, before: Current, after: Current) -> bool:
     """Put `after` in the place of `before`, unless somebody else was quicker."""
     return storage.replace_if_unchanged(
         layout.CURRENT, current_format.encode(after), current_format.encode(before)
@@ -93,7 +93,7 @@ def rows_of(parts: Sequence[tuple[int, Sequence[PlacedName]]]) -> Rows:
 
 
 def write_run(
-    storage: DirectoryStorage, parts: Sequence[Rows], run_id: bytes, removed: Sequence[int] = ()
+    storage: Storage, parts: Sequence[Rows], run_id: bytes, removed: Sequence[int] = ()
 ) -> RunRow:
     """Write one run from several lots of rows; durable under its name when it returns."""
     upload = storage.begin(layout.run(run_id))

@@ -14,11 +14,11 @@ from amictl.content.domains import PLAIN, Domain
 from amictl.content.naming import chunk_name
 from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
-from amictl.formats.frame import HEADER_SIZE, PLAIN_SIZE_MAX
+from amictl.formats.frame import PLAIN_SIZE_MAX
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Location, Name
+from amictl.store.carrying import STORED_SIZE_MAX
 from amictl.store.store import Store
 
-_STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
 _FRAMES_KEPT = 4
 
 Wanted = tuple[int, int, Name]
@@ -51,7 +51,7 @@ class SegmentReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._decompressor = Decompressor()
-        self._stored = memoryview(bytearray(_STORED_SIZE_MAX))
+        self._stored = memoryview(bytearray(STORED_SIZE_MAX))
         nowhere = (-1, -1)
         self._kept = [
             _Kept(nowhere, PLAIN, (), [], memoryview(bytearray(PLAIN_SIZE_MAX)))
@@ -77,6 +77,7 @@ class SegmentReader:
                 try:
                     count = self._read_run(wanted, at, place)
                 except CorruptStoreError:
+                    self._store.distrust(place)
                     count = 0
             if count == 0:
                 fault = self._read_elsewhere(wanted, at)
@@ -108,7 +109,7 @@ class SegmentReader:
                 count = _shared(wanted, at, kept.names, place.position)
                 self._copy(kept, wanted[at : at + count], place.position)
                 return count
-        if place.length > _STORED_SIZE_MAX:
+        if place.length > STORED_SIZE_MAX:
             raise CorruptStoreError("the index gives a frame an impossible length")
         stored = self._stored[: place.length]
         self._store.read_into(place, stored)

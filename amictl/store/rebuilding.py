@@ -9,7 +9,6 @@ from amictl.formats import node as node_format
 from amictl.formats.current import Current, PackRow, RunRow
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.blockmap import Name
-from amictl.storage.disk import make_directories
 from amictl.store import layout
 from amictl.store.index import ABSENT, Index, Run
 from amictl.store.inspection import clear_node, read_outline, read_piece, rows_in_piece
@@ -53,7 +52,7 @@ class IndexRebuild:
 
         Where CURRENT can be read, its list of packs is kept to; otherwise every pack counts.
         """
-        make_directories(self._store.storage.disk, self._store.storage.root / "index")
+        self._store.storage.make_folder("index")
         present = self._read_current()
         before = self._decoded(present)
         self._packs = self._find_packs(before)
@@ -195,4 +194,4 @@ class IndexRebuild:
         own = {layout.run(row.run_id) for row in self._runs}
         for name, _ in list(self._store.storage.names("index")):
             if name.endswith(".run") and name not in own:
-                self._store.storage.delete(name)
+                self._store.storage.clean(name)

@@ -83,7 +83,7 @@ def record_snapshot(
         assert parent is not None
         done = Ingested(map_of(parent), parent.data_bytes)
     else:
-        progress = _SavedProgress(surroundings.progress, plan.work, pending)
+        progress = SavedProgress(surroundings.progress, plan.work, pending)
         parent_leaves = leaves(store, map_of(parent)) if parent else iter(())
         done = Ingest(writer, lineage, volume, parent_leaves, progress).run()
         writer.finish_packs()
@@ -168,7 +168,7 @@ def _take_back(store: Store, snapshot_ids: Sequence[str]) -> None:
                 catalog.remove(store, snapshot_id)
 
 
-class _SavedProgress:
+class SavedProgress:
     """Tells the one who waits, and every second the pending file, for those who ask."""
 
     def __init__(self, progress: Progress, work: PendingSnapshot, pending: PendingFile) -> None:

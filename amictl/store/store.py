@@ -22,7 +22,7 @@ from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.formats.node import ClearNode
 from amictl.model.blockmap import Interior, Leaf, Location, Name, Node
 from amictl.model.records import DamageList, Features, StoreConfig
-from amictl.storage.directory import DirectoryStorage
+from amictl.storage.interface import Storage
 from amictl.store import domains, layout
 from amictl.store.domains import Keyring
 from amictl.store.index import Damage, Index
@@ -37,13 +37,15 @@ class Store:
     """One region, open for reading; `store.writing.Writer` changes it.
 
     Reading takes no lock. Whatever is read is checked against its name. Whoever opens a store sets
-    its `keyring`; without one nothing that is encrypted can be opened.
+    its `keyring`; without one nothing that is encrypted can be opened. `on_close` is called before
+    it is closed.
     """
 
-    def __init__(self, storage: DirectoryStorage, config: StoreConfig) -> None:
+    def __init__(self, storage: Storage, config: StoreConfig) -> None:
         self.storage = storage
         self.config = config
         self.keyring: Keyring | None = None
+        self.on_close: Callable[[], None] | None = None
         self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}
         self._key_ids: dict[str, str | None] = {}
         self._index: Index | None = None
@@ -64,7 +66,11 @@ class Store:
 
     def close(self) -> None:
         """Close open files. The store cannot be used afterwards."""
-        self.storage.close()
+        try:
+            if self.on_close is not None:
+                self.on_close()
+        finally:
+            self.storage.close()
 
     @property
     def index(self) -> Index:
@@ -91,7 +97,7 @@ class Store:
             found = record_format.decode(data, DamageList, layout.DAMAGE)
         except CorruptStoreError as error:
             error.hint = (
-                f"remove {str(self.storage.root / layout.DAMAGE)!r}, then run: amictl check-store "
+                f"remove {self.storage.where(layout.DAMAGE)!r}, then run: amictl check-store "
                 "--read-data, which finds again what it said"
             )
             raise
@@ -200,11 +206,18 @@ class Store:
             try:
                 return self._read_node_at(name, location, use)
             except CorruptStoreError as error:
+                self.distrust(location)
                 failure = error
         raise failure
 
     def _opened(self, clear: ClearNode) -> Node:
         return self.domain(clear.domain.hex()).decode_node(clear)
+
+    def distrust(self, location: Location) -> None:
+        """What was read there was wrong: the next read must be of what is stored."""
+        row = self.index.packs.get(location.pack)
+        if row is not None:
+            self.storage.distrust(layout.pack(row.pack_id))
 
     def read_bytes(self, location: Location) -> bytearray:
         """The stored bytes of a frame or node, unchecked.
@@ -244,7 +257,7 @@ class Store:
     @property
     def marks(self) -> Path:
         """Where incomplete restores to devices are marked."""
-        return self.storage.root / "marks"
+        return self.storage.marks
 
     def describe(self, location: Location) -> str:
         """A place in words, for messages."""

@@ -20,13 +20,14 @@ from amictl.store import (
     recycling,
     remains,
     settings,
+    tokens,
     volume_records,
 )
 from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
 _ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, layout.SETTINGS}
-_ROOT |= set(layout.FOLDERS)
+_ROOT |= {layout.BUCKET, *layout.FOLDERS}
 _BELONGING = {
     "": "|".join(map(re.escape, sorted(_ROOT))),
     "packs": rf"{_HEX32}\.(pack|par)",
@@ -34,17 +35,19 @@ _BELONGING = {
     "snapshots": rf"snap-{_DIGITS}(\.attributes)?\.json",
     "images": rf"ami-{_DIGITS}(\.attributes)?\.json",
     "names": rf"{_HEX64}\.json",
+    "tokens": rf"{_HEX64}\.json",
     "volumes": rf"vol-{_DIGITS}(\.attributes)?\.json",
     "events": rf"[0-9]{{17}}-{_HEX32}\.(json|log)",
     "pending": rf"(snap|ami)-{_DIGITS}\.json",
     "domains": rf"{_HEX32}\.json",
     "quarantine": rf"{_HEX32}\.(pack|par)",
     "marks": rf"{_HEX32}\.amictl-incomplete",
-    "locks": "|".join(re.escape(name.rpartition("/")[2]) for name in layout.LOCKS),
+    "locks": "|".join(re.escape(name.rpartition("/")[2]) for name in layout.LOCKS)
+    + "|clock|probe(-[0-9a-f]{16})?",
 }
 """Names by folder; anything may be in `staging`, for a while."""
 
-_MADE_LATER = ("events",)
+_MADE_LATER = ("events", "tokens")
 """Folders that a store may lack until something is written to them."""
 
 Fault = tuple[str, str, str]
@@ -119,6 +122,8 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
         yield name, partial(domains.read_header, store, layout.core_id(name) or "")
     for name, _ in _belonging(store, "names"):
         yield name, partial(_read_name, store, name)
+    for name, _ in _belonging(store, "tokens"):
+        yield name, partial(tokens.read_object, store, name)
     for name, _ in _belonging(store, "volumes"):
         volume_id, _, rest = name.rpartition("/")[2].partition(".")
         written = rest.startswith("attributes")

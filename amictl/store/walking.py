@@ -7,6 +7,7 @@ from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import (
     FANOUT,
     SEGMENT_SIZE,
+    Interior,
     Leaf,
     Name,
     child_span,
@@ -97,6 +98,18 @@ def read_leaf_at(store: Store, block_map: Map, index: int, name: Name) -> Leaf:
     return leaf
 
 
+def read_interior_at(store: Store, block_map: Map, name: Name, level: int, first: int) -> Interior:
+    """The node of `level` that begins with segment `first` of a map.
+
+    Raises CorruptStoreError if it cannot be read, or does not cover what is there of the volume.
+    """
+    node = store.read_interior(name, level)
+    rest = block_map.size_bytes - first * SEGMENT_SIZE
+    if node.plain_length != min(rest, child_span(level) * FANOUT):
+        raise CorruptStoreError(f"node {name.hex()} does not cover what its place in the map does")
+    return node
+
+
 def _leaves_below(
     store: Store, block_map: Map, name: Name, level: int, first: int, wanted: range
 ) -> Iterator[tuple[int, Name]]:
@@ -113,15 +126,8 @@ def _leaves_below(
 def _children(
     store: Store, block_map: Map, name: Name, level: int, first: int
 ) -> tuple[Name | None, ...]:
-    """Of the node of `level` that begins with segment `first`.
-
-    Raises CorruptStoreError unless it covers what is there of the volume.
-    """
-    node = store.read_interior(name, level)
-    rest = block_map.size_bytes - first * SEGMENT_SIZE
-    if node.plain_length != min(rest, child_span(level) * FANOUT):
-        raise CorruptStoreError(f"node {name.hex()} does not cover what its place in the map does")
-    return node.children
+    """Of the node of `level` that begins with segment `first`. Raises CorruptStoreError."""
+    return read_interior_at(store, block_map, name, level, first).children
 
 
 class _Side:

@@ -3,22 +3,19 @@
 amictl-store(5), WRITE ORDER. Whatever happens to a writer, it leaves only garbage.
 """
 
-import fcntl
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from amictl.content.domains import Domain
-from amictl.errors import BusyError, CorruptStoreError
+from amictl.errors import CorruptStoreError
 from amictl.formats import records as record_format
 from amictl.formats.pack import PackKind
 from amictl.model.blockmap import Name, Node, NodeName
 from amictl.model.records import Epoch
-from amictl.storage.disk import as_storage_error
+from amictl.storage.interface import Hold
 from amictl.store import layout
 from amictl.store.packing import NewPack, PackWriter
 from amictl.store.store import Store
@@ -47,14 +44,14 @@ class Writer:
         self._full: list[NewPack] = []
         self._syncs: list[Future[None]] = []
         self._syncer: ThreadPoolExecutor | None = None
-        self._lock_descriptor = _take_epoch_lock(store)
+        self._hold = _hold_epoch(store)
         try:
             self.index = store.reload_index(for_writing=True)
             if self.index.current.generation == 0:
                 # Whoever made the store may have been killed before store.json was durable.
-                self._sync_folder(store.storage.root)
+                store.storage.settle("")
         except BaseException:
-            os.close(self._lock_descriptor)
+            self._hold.release()
             raise
         new_id = self._new_id
         self._frames = PackWriter(store.storage, PackKind.FRAMES, new_id, self._take)
@@ -75,7 +72,7 @@ class Writer:
         self._nodes.discard()
         for pack in self._full:
             pack.upload.discard()
-        os.close(self._lock_descriptor)
+        self._hold.release()
 
     @property
     def checkpoint_due(self) -> bool:
@@ -161,7 +158,7 @@ class Writer:
         self._syncs.clear()
         if not self._full:
             # What is used again may have been named by a writer that was killed before it synced.
-            self._sync_folder(self.store.storage.root / "index")
+            self.store.storage.settle("index")
             return
         from amictl.store.publishing import publish_packs
 
@@ -181,61 +178,35 @@ class Writer:
         self.new_bytes += pack.upload.size
         self._full.append(pack)
         if self._syncer is None:
-            self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+            self._syncer = ThreadPoolExecutor(
+                self.store.storage.sealing_threads, thread_name_prefix="sync"
+            )
         self._syncs.append(self._syncer.submit(pack.upload.seal))
-
-    def _sync_folder(self, folder: Path) -> None:
-        try:
-            self.store.storage.disk.sync_directory(folder)
-        except OSError as error:
-            raise as_storage_error(error, "sync", folder) from error
 
     def _new_id(self) -> bytes:
         return self.random_bytes(16)
 
 
-@contextmanager
-def alone(store: Store) -> Iterator[None]:
+def alone(store: Store) -> AbstractContextManager[None]:
     """Hold the store so that nobody else writes to it.
 
     Raises BusyError at once if somebody does.
     """
-    held: list[int] = []
-    try:
-        for name in layout.EPOCH_LOCKS:
-            held.append(
-                os.open(store.storage.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            )
-            fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise BusyError(
-            "another command writes to the store", hint="run the command again when it is done"
-        ) from error
-    except OSError as error:
-        raise as_storage_error(error, "lock", store.storage.root) from error
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
+    return store.storage.alone(layout.EPOCH_LOCKS)
 
 
-def _take_epoch_lock(store: Store) -> int:
-    """A shared lock on the epoch lock that `gc-epoch` names; it goes with its descriptor."""
+def _hold_epoch(store: Store) -> Hold:
+    """A shared hold of the epoch that `gc-epoch` names."""
     while True:
         epoch = _read_epoch(store)
-        path = store.storage.root / layout.EPOCH_LOCKS[epoch]
+        hold = store.storage.hold(layout.EPOCH_LOCKS[epoch])
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError as error:
-            raise as_storage_error(error, "lock", path) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
             if _read_epoch(store) == epoch:
-                return descriptor
+                return hold
         except BaseException:
-            os.close(descriptor)
+            hold.release()
             raise
-        os.close(descriptor)
+        hold.release()
 
 
 def _read_epoch(store: Store) -> int:

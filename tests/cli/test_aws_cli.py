@@ -30,8 +30,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _ID = re.compile(r"\b(ami|snap|vol|i)-([0-9a-zA-Z]{5,})\b")
 
 FREEZING = {"--freeze", "--pre-freeze", "--post-freeze", "--freeze-timeout", "--full-read"}
+PASSPHRASES = {"--passphrase-fd", "--passphrase-file", "--passphrase-command"}
 OURS = {
+    "copy-image": {"--no-wait"},
+    "copy-snapshot": {"--no-wait"},
     "create-image": FREEZING | {"--no-wait", "--architecture", "--boot-mode", "--root-device-name"},
+    "create-key": PASSPHRASES | {"--alias", "--passphrase", "--key-file"},
     "create-rule": {"--dry-run"},
     "create-snapshot": FREEZING | {"--no-reboot", "--no-wait", "--parent"},
     "create-snapshots": FREEZING | {"--no-reboot", "--no-wait"},

@@ -164,12 +164,12 @@ def test_the_section_of_an_operation_names_what_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["copy-image", "--source-region", "lab"], "does not copy between regions"),
+        (["export-image", "--image-id", "ami-1"], "use launch-image"),
         (["run-instances", "--image-id", "ami-1"], "use launch-image"),
         (["describe-vpcs"], "networks belong to your hypervisor"),
         (["get-lifecycle-policies"], "no policies"),
         (["start-snapshot", "--volume-size", "8"], "use create-snapshot"),
-        (["schedule-key-deletion"], "does not encrypt"),
+        (["rotate-key-on-demand"], "never replaced under the same id"),
         (["restore", "latest"], "use create-volume"),
         (["prune"], "delete-snapshot"),
         (["wait", "instance-running"], "by your hypervisor"),

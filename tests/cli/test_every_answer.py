@@ -86,6 +86,11 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     assert len(region("describe-snapshots")["Snapshots"]) == 5
     assert region("describe-volumes")["Volumes"]
     region("describe-regions")
+    source = ["--source-region", "local"]
+    region("copy-snapshot", *source, "--source-snapshot-id", first, *tags)
+    copied = region("copy-image", *source, "--source-image-id", image, "--name", "three")
+    shown = region("describe-images", "--image-ids", copied["ImageId"])["Images"][0]
+    assert (shown["SourceImageId"], shown["SourceImageRegion"]) == (image, "local")
 
     blocks = region("list-snapshot-blocks", "--snapshot-id", first)["Blocks"]
     between = ["--first-snapshot-id", first, "--second-snapshot-id", second]
@@ -109,3 +114,19 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     region("restore-image-from-recycle-bin", "--image-id", other)
     region("delete-rule", "--identifier", rules[0])
     region("delete-volume", "--volume-id", volume)
+    call_all_about_keys(region)
+
+
+def call_all_about_keys(region: Region) -> None:
+    key = region("create-key", "--alias", "web")["KeyMetadata"]["KeyId"]
+    region("describe-key", "--key-id", "alias/web")
+    region("create-alias", "--alias-name", "alias/other", "--target-key-id", key)
+    region("delete-alias", "--alias-name", "alias/other")
+    region("enable-ebs-encryption-by-default")
+    region("disable-ebs-encryption-by-default")
+    region("get-ebs-encryption-by-default")
+    region("modify-ebs-default-kms-key-id", "--kms-key-id", key)
+    region("get-ebs-default-kms-key-id")
+    region("reset-ebs-default-kms-key-id")
+    region("schedule-key-deletion", "--key-id", key)
+    region("cancel-key-deletion", "--key-id", key)

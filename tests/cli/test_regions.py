@@ -31,9 +31,15 @@ def test_create_region_makes_a_store_and_names_it(amictl: Home) -> None:
     region = json.loads(finished.out)
     assert (finished.status, finished.err) == (0, "")
     assert len(region["Amictl"].pop("StoreId")) == 32
+    assert len(region["Amictl"].pop("OwnerId")) == 12
     assert region == {
         "RegionName": "backup",
-        "Amictl": {"Directory": str(directory), "ChunkSize": 32768, "CompressionLevel": 3},
+        "Amictl": {
+            "Directory": str(directory),
+            "ChunkSize": 32768,
+            "CompressionLevel": 3,
+            "MaxConcurrentCopies": 100,
+        },
     }
 
 
@@ -323,3 +329,204 @@ def test_a_dry_run_makes_no_store(amictl: Home, words: list[str]) -> None:
     assert refused.status == 14
     assert "'letter'" in refused.err
     assert amictl(*words, "--dry-run", "--region", "nowhere", disk).status == 10
+
+
+def region_facts(amictl: Home, name: str) -> dict[str, object]:
+    finished = amictl("describe-regions", "--region-names", name)
+    facts: dict[str, object] = json.loads(finished.out)["Regions"][0]["Amictl"]
+    return facts
+
+
+def owners(amictl: Home) -> list[object]:
+    regions = json.loads(amictl("describe-regions").out)["Regions"]
+    return [region["Amictl"].get("OwnerId") for region in regions]
+
+
+def test_all_regions_of_a_user_have_one_owner(amictl: Home) -> None:
+    make(amictl, "one")
+    make(amictl, "two")
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    amictl("create-snapshot", "disk.raw")
+    amictl("create-snapshot", "disk.raw", "--store", "new")
+    (owner,) = set(owners(amictl))
+    store = json.loads(amictl("describe-store", "--store", "new").out)
+    assert store["OwnerId"] == owner
+
+
+def test_the_owner_is_that_of_the_region_local(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    amictl("create-snapshot", "disk.raw")
+    make(amictl, "one")
+    assert len(set(owners(amictl))) == 1
+
+
+def test_the_owner_is_that_of_a_store_that_gets_the_first_name(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    amictl("create-snapshot", "disk.raw", "--store", "r")
+    make(amictl, "r")
+    make(amictl, "other")
+    assert len(set(owners(amictl)[1:])) == 1
+
+
+def test_the_default_region_is_meant_where_none_is_named(amictl: Home) -> None:
+    make(amictl, "r")
+    assert region_facts(amictl, "local")["Default"] is True
+    modified = amictl("modify-region", "r", "--default")
+    assert (modified.status, modified.err) == (0, "")
+    assert json.loads(modified.out)["Amictl"]["Default"] is True
+    assert "Default" not in region_facts(amictl, "local")
+    ours = json.loads(amictl("describe-store").out)["StoreId"]
+    assert ours == region_facts(amictl, "r")["StoreId"]
+    make(amictl, "other")
+    other = json.loads(amictl("describe-store", AMICTL_REGION="other").out)["StoreId"]
+    assert other != ours
+
+
+def test_the_region_local_becomes_the_default_one_again_before_it_is_made(amictl: Home) -> None:
+    make(amictl, "r")
+    amictl("modify-region", "r", "--default")
+    modified = amictl("modify-region", "local", "--default")
+    assert (modified.status, modified.err) == (0, "")
+    assert region_facts(amictl, "local")["Default"] is True
+    assert amictl("delete-region", "r").status == 0
+
+
+def test_a_default_region_that_is_away_is_not_taken_for_an_empty_one(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    amictl("modify-region", "r", "--default")
+    directory.rename(amictl.folder / "elsewhere")
+    assert amictl("describe-images").status == 10
+
+
+def test_the_limit_of_copies_is_kept_in_the_region(amictl: Home) -> None:
+    make(amictl, "r")
+    modified = amictl("modify-region", "r", "--max-concurrent-copies", "4", "--quiet")
+    assert modified == Finished(0, "r\n", "")
+    assert region_facts(amictl, "r")["MaxConcurrentCopies"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["r"], 2), (["r", "--max-concurrent-copies", "0"], 2), (["nowhere", "--default"], 10)],
+)
+def test_a_change_of_a_region_that_makes_no_sense_is_refused(
+    amictl: Home, words: list[str], status: int
+) -> None:
+    make(amictl, "r")
+    finished = amictl("modify-region", *words)
+    assert (finished.status, finished.out) == (status, "")
+
+
+def test_an_empty_region_is_deleted_with_its_store(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    make(amictl, "other")
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 100_000)
+    amictl("create-rule", "--region", "r", "--resource-type", "EC2_IMAGE",
+           "--retention-period", "RetentionPeriodValue=1,RetentionPeriodUnit=DAYS")  # fmt: skip
+    snapshot = amictl("create-snapshot", "disk.raw", "--region", "r", "--quiet").out.strip()
+    refused = amictl("delete-region", "r")
+    assert (refused.status, refused.out) == (14, "")
+    assert "(DependencyViolation)" in refused.err
+    assert snapshot in refused.err
+    amictl("delete-snapshot", "--region", "r", "--snapshot-id", snapshot)
+    assert amictl("delete-region", "r") == Finished(0, "", "")
+    assert not directory.exists()
+    assert store_ids(amictl).keys() == {"local", "other"}
+
+
+def test_what_is_in_the_bin_keeps_a_region(amictl: Home) -> None:
+    make(amictl, "r")
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 100_000)
+    amictl("create-rule", "--region", "r", "--resource-type", "EBS_SNAPSHOT",
+           "--retention-period", "RetentionPeriodValue=1,RetentionPeriodUnit=DAYS")  # fmt: skip
+    snapshot = amictl("create-snapshot", "disk.raw", "--region", "r", "--quiet").out.strip()
+    amictl("delete-snapshot", "--region", "r", "--snapshot-id", snapshot)
+    refused = amictl("delete-region", "r")
+    assert refused.status == 14
+    assert snapshot in refused.err
+
+
+def test_a_foreign_file_keeps_a_region(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    (directory / "packs" / "letter.txt").write_text("dear")
+    refused = amictl("delete-region", "r")
+    assert refused.status == 14
+    assert "packs/letter.txt" in refused.err
+    assert amictl("check-store", "--region", "r").status == 3
+
+
+def test_a_store_with_two_names_is_not_deleted(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    amictl("create-region", "s", "--directory", directory)
+    refused = amictl("delete-region", "r")
+    assert (refused.status, refused.out) == (14, "")
+    assert "the region s is in the same place" in refused.err
+    assert amictl("delete-region", "r", "--forget").status == 0
+    assert amictl("delete-region", "s").status == 0
+    assert not directory.exists()
+
+
+def test_a_region_whose_store_is_gone_can_be_forgotten(amictl: Home) -> None:
+    make(amictl, "r").rename(amictl.folder / "elsewhere")
+    refused = amictl("delete-region", "r")
+    assert refused.status == 10
+    assert "delete-region r --forget" in refused.err
+    assert amictl("delete-region", "r", "--forget").status == 0
+
+
+def test_the_name_of_a_region_is_forgotten_and_its_store_stays(amictl: Home) -> None:
+    directory = make(amictl, "r")
+    before = store_ids(amictl)["r"]
+    amictl.config.write_text("# mine\n" + amictl.config.read_text())
+    assert amictl("delete-region", "r", "--forget") == Finished(0, "", "")
+    assert store_ids(amictl).keys() == {"local"}
+    assert amictl.config.read_text().startswith("# mine\n")
+    amictl("create-region", "s", "--directory", directory)
+    assert store_ids(amictl)["s"] == before
+
+
+@pytest.mark.parametrize("words", [["nowhere"], ["nowhere", "--forget"], ["local", "--forget"]])
+def test_a_region_that_is_not_there_is_not_deleted(amictl: Home, words: list[str]) -> None:
+    finished = amictl("delete-region", *words)
+    assert (finished.status, finished.out) == (10, "")
+
+
+@pytest.mark.parametrize("words", [[], ["--forget"]])
+def test_the_default_region_is_not_deleted(amictl: Home, words: list[str]) -> None:
+    make(amictl, "r")
+    amictl("modify-region", "r", "--default")
+    finished = amictl("delete-region", "r", *words)
+    assert finished.status == 14
+    assert "modify-region local --default" in finished.err
+    assert amictl("modify-region", "r", "--max-concurrent-copies", "5").status == 0
+
+
+def test_the_region_local_is_deleted_and_made_again(amictl: Home) -> None:
+    (amictl.folder / "disk.raw").write_bytes(b"x" * 1000)
+    amictl("create-snapshot", "disk.raw")
+    snapshot = amictl("describe-snapshots", "--quiet").out.strip()
+    amictl("delete-snapshot", "--snapshot-id", snapshot)
+    amictl.config.parent.mkdir(parents=True)
+    amictl.config.write_text('[defaults]\nregion = "local"\n')
+    assert amictl("delete-region", "local").status == 14
+    amictl.config.write_text("")
+    assert amictl("delete-region", "local").status == 0
+    assert not amictl.local_region.exists()
+    assert amictl("create-snapshot", "disk.raw").status == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--directory", "r", "--bucket-url", "s3://bucket"],
+        ["--directory", "r", "--endpoint-url", "https://host"],
+        ["--bucket-url", "bucket"],
+        ["--bucket-url", "s3://bucket/../x?y"],
+        ["--bucket-url", "s3://bucket", "--endpoint-url", "host:80"],
+    ],
+)
+def test_a_region_has_one_place(amictl: Home, words: list[str]) -> None:
+    finished = amictl("create-region", "r", *words)
+    assert (finished.status, finished.out) == (2, "")
+    assert not amictl.config.exists()

@@ -32,4 +32,16 @@ def used(empty: Place) -> Place:
     place = make_disk(empty.folder / "place.raw", seed=3)
     with place.open("ab") as file:
         file.write(b"longer")
+    make_source(empty)
     return empty
+
+
+def make_source(place: Place) -> None:
+    """A region `source` with an image of both disks; places may be copied elsewhere."""
+    config = place.folder / "config" / "amictl" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[regions.source]\ndirectory = "~/source"\n')
+    words = ["create-image", "--name", "web", "a.raw", "b.raw", "--quiet"]
+    done = place.run(*words, "--store", place.folder / "source")
+    assert (done.status, done.err) == (0, "")
+    (place.folder / "source-id").write_text(done.out.strip())

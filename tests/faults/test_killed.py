@@ -65,6 +65,19 @@ COMMANDS = {
     "create-volume": volume("new.raw", statuses=(0, 14)),
     "create-volume --force": volume("old.raw", "--force"),
     "create-volume --in-place": volume("place.raw", "--in-place"),
+    "copy-image": Command(
+        lambda place: [
+            "copy-image",
+            "--source-region",
+            "source",
+            "--name",
+            "web",
+            "--client-token",
+            "t",
+            "--source-image-id",
+            (place.folder / "source-id").read_text(),
+        ]
+    ),
     "rebuild-index": Command(lambda _: ["rebuild-index"]),
 }
 

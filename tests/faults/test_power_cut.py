@@ -11,6 +11,7 @@ import amictl.storage.directory
 import amictl.store.recording
 from amictl.actions.regions import create_region, describe_regions
 from amictl.errors import AmictlError, StorageError
+from amictl.model.region import NewStore, RegionConfig, UserPlaces
 from amictl.store.opening import open_store
 from tests.faults import planted
 from tests.faults.crash_states import State, states_after_a_power_cut
@@ -282,12 +283,10 @@ def _record_regions(root: Path, names: list[str]) -> tuple[RecordingDisk, dict[s
         patch.setattr(amictl.storage.directory, "Disk", lambda: disk)
         for name in names:
             create_region(
-                root / CONFIG,
-                name,
-                root / name,
-                chunk_size_bytes=16_384,
-                compression_level=3,
-                surroundings=SURROUNDINGS,
+                UserPlaces(root / CONFIG, root / "default"),
+                RegionConfig(name, root / name),
+                NewStore(16_384, 3),
+                SURROUNDINGS,
             )
             promised[name] = len(disk.log)
     return disk, promised
@@ -297,7 +296,7 @@ def _region_faults(state: State, due: set[str]) -> Iterator[str]:
     with memory_folder() as name:
         folder = Path(name)
         state.materialise(folder)
-        regions = describe_regions(folder / CONFIG, folder / "default")["Regions"]
+        regions = describe_regions(UserPlaces(folder / CONFIG, folder / "default"))["Regions"]
         known = {region["RegionName"] for region in regions}
         for region in sorted(due):
             if region not in known:

@@ -6,6 +6,7 @@ import resource
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,28 +15,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
+from amictl.errors import BusyError, CorruptStoreError, ObjectMissingError, StorageError
 from amictl.storage.directory import DirectoryStorage
 from amictl.storage.disk import Disk
 from amictl.storage.interface import Storage
+from tests.buckets.servers import KINDS, Region, Server, Servers
 
-FOLDERS = ("packs", "index", "staging", "locks")
-MakeStorage = Callable[[Path], Storage]
+FOLDERS = ("packs", "index", "staging", "locks", "pending", "marks")
 
 
 def directory_storage(root: Path) -> DirectoryStorage:
     for folder in FOLDERS:
         (root / folder).mkdir(mode=0o700, parents=True)
-    (root / "locks" / "replace").touch(0o600)
+    for name in ("replace", "epoch-0", "epoch-1"):
+        (root / "locks" / name).touch(0o600)
     return DirectoryStorage(root)
 
 
-IMPLEMENTATIONS: dict[str, MakeStorage] = {"directory": directory_storage}
+def bucket_storage(server: Server, cache: Path) -> Storage:
+    return Region(server, server.new_bucket(), cache).storage()
 
 
-@pytest.fixture(params=sorted(IMPLEMENTATIONS))
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return IMPLEMENTATIONS[request.param](tmp_path / "storage")
+@pytest.fixture(params=["directory", *KINDS])
+def storage(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Storage]:
+    if request.param == "directory":
+        made: Storage = directory_storage(tmp_path / "storage")
+    else:
+        made = bucket_storage(servers.get(request.param), tmp_path / "cache")
+    yield made
+    made.close()
 
 
 def names(storage: Storage, folder: str) -> set[tuple[str, int]]:
@@ -68,9 +76,8 @@ def test_write_replaces_whole(storage: Storage) -> None:
         lambda storage: storage.map("packs/a"),
         lambda storage: storage.size("packs/a"),
         lambda storage: storage.read_into("packs/a", 0, memoryview(bytearray(1))),
-        lambda storage: list(storage.names("absent")),
     ],
-    ids=["read", "map", "size", "read_into", "names"],
+    ids=["read", "map", "size", "read_into"],
 )
 def test_reading_what_is_not_there_says_so(
     storage: Storage, reading: Callable[[Storage], object]
@@ -172,11 +179,11 @@ def test_deleting_what_is_not_there_is_no_error(storage: Storage) -> None:
     storage.delete("packs/a")
 
 
-def test_an_upload_is_not_seen_before_it_is_published(storage: Storage) -> None:
+def test_an_upload_is_not_seen_before_it_is_whole(storage: Storage) -> None:
     upload = storage.begin("packs/a")
     upload.append(b"content")
-    upload.seal()
     assert names(storage, "packs") == set()
+    upload.discard()
 
 
 def test_published_uploads_have_all_that_was_appended(storage: Storage) -> None:
@@ -203,6 +210,160 @@ def test_a_discarded_upload_is_gone(storage: Storage) -> None:
     upload.discard()
     upload.discard()
     assert names(storage, "packs") == set()
+
+
+def test_a_sealed_upload_that_is_discarded_is_gone(storage: Storage) -> None:
+    upload = storage.begin("packs/a")
+    upload.append(b"content")
+    upload.seal()
+    upload.discard()
+    assert names(storage, "packs") == set()
+
+
+def test_a_published_upload_stays_when_it_is_discarded(storage: Storage) -> None:
+    upload = storage.begin("packs/a")
+    upload.seal()
+    storage.publish([upload])
+    upload.discard()
+    assert names(storage, "packs") == {("packs/a", 0)}
+
+
+@pytest.mark.parametrize("place", ["packs/a", "packs/b", "index"])
+def test_is_there_is_true_of_what_is_there(storage: Storage, place: str) -> None:
+    storage.write("packs/a", b"")
+    assert storage.is_there(place) == (place != "packs/b")
+
+
+def test_cleaning_removes(storage: Storage) -> None:
+    storage.write("packs/a", b"content")
+    storage.clean("packs/a")
+    storage.clean("packs/a")
+    assert names(storage, "packs") == set()
+
+
+def test_where_names_the_place(storage: Storage) -> None:
+    assert storage.where("packs/a") == f"{storage.where()}/packs/a"
+
+
+def test_what_was_distrusted_is_read_again(storage: Storage) -> None:
+    storage.write("packs/a", b"before")
+    target = bytearray(6)
+    storage.read_into("packs/a", 0, memoryview(target))
+    storage.write("packs/a", b"behind")
+    storage.distrust("packs/a")
+    storage.read_into("packs/a", 0, memoryview(target))
+    assert target == b"behind"
+
+
+def test_a_storage_that_can_be_written_says_so(storage: Storage) -> None:
+    storage.require_writable()
+
+
+def test_the_folders_for_local_files_are_there(storage: Storage) -> None:
+    assert (storage.staging.is_dir(), storage.marks.is_dir()) == (True, True)
+
+
+# --- the contract: locks and work in hand -------------------------------------------------------
+
+EPOCHS = ("locks/epoch-0", "locks/epoch-1")
+
+
+def test_many_hold_a_lock_together(storage: Storage) -> None:
+    holds = [storage.hold(EPOCHS[0]) for _ in range(3)]
+    for hold in holds:
+        hold.release()
+        hold.release()
+
+
+@pytest.mark.parametrize("name", EPOCHS)
+def test_nobody_is_alone_beside_a_hold(storage: Storage, name: str) -> None:
+    hold = storage.hold(name)
+    with pytest.raises(BusyError), storage.alone(EPOCHS):
+        pass
+    hold.release()
+    with storage.alone(EPOCHS):
+        pass
+
+
+def test_two_are_not_alone(storage: Storage) -> None:
+    with storage.alone(EPOCHS), pytest.raises(BusyError), storage.alone(EPOCHS):
+        pass
+
+
+def test_who_is_alone_keeps_holders_waiting(storage: Storage) -> None:
+    order = []
+
+    def held() -> None:
+        hold = storage.hold(EPOCHS[0])
+        order.append("held")
+        hold.release()
+
+    with storage.alone(EPOCHS):
+        waiting = threading.Thread(target=held)
+        waiting.start()
+        waiting.join(0.3)
+        order.append("alone")
+    waiting.join()
+    assert order == ["alone", "held"]
+
+
+def test_changes_under_a_lock_come_one_after_the_other(storage: Storage) -> None:
+    storage.write("packs/a", b"0")
+
+    def count() -> None:
+        for _ in range(3):
+            with storage.exclusively("locks/catalog"):
+                storage.write("packs/a", b"%d" % (int(storage.read("packs/a")) + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert storage.read("packs/a") == b"9"
+
+
+def test_a_lock_is_free_after_an_error(storage: Storage) -> None:
+    with pytest.raises(ZeroDivisionError), storage.exclusively("locks/catalog"):
+        raise ZeroDivisionError
+    with storage.exclusively("locks/catalog"):
+        pass
+
+
+def test_work_in_hand_is_alive_and_says_its_head(storage: Storage) -> None:
+    work = storage.begin_work("pending/a", b"head\n")
+    assert storage.read_work("pending/a") == (b"head\n", True)
+    assert storage.is_worked_on("pending/a")
+    work.release()
+
+
+def test_work_that_was_ended_says_its_last_word(storage: Storage) -> None:
+    work = storage.begin_work("pending/a", b"head\n")
+    work.write(b"a long state\n")
+    work.end(b"state\n")
+    work.release()
+    assert storage.read_work("pending/a") == (b"head\nstate\n", False)
+    assert not storage.is_worked_on("pending/a")
+
+
+def test_work_that_was_let_go_says_what_it_said(storage: Storage) -> None:
+    work = storage.begin_work("pending/a", b"head\n")
+    work.write(b"state\n")
+    work.release()
+    work.release()
+    assert storage.read_work("pending/a") == (b"head\nstate\n", False)
+
+
+def test_work_that_is_done_is_gone(storage: Storage) -> None:
+    work = storage.begin_work("pending/a", b"head\n")
+    work.remove()
+    work.release()
+    assert storage.read_work("pending/a") is None
+    assert not storage.is_worked_on("pending/a")
+
+
+def test_work_that_was_never_begun_is_not_there(storage: Storage) -> None:
+    assert (storage.read_work("pending/a"), storage.is_worked_on("pending/a")) == (None, False)
 
 
 # --- the contract: many processes --------------------------------------------------------------
@@ -296,6 +457,11 @@ def test_who_lists_while_others_delete_sees_no_error(shared: DirectoryStorage) -
 
 
 # --- a directory -------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_there_is_told(shared: DirectoryStorage) -> None:
+    with pytest.raises(ObjectMissingError):
+        list(shared.names("absent"))
 
 
 def staged(storage: DirectoryStorage) -> list[Path]:

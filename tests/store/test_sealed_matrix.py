@@ -278,25 +278,3 @@ def test_a_key_that_is_missing_is_asked_for_once(workshop: Workshop, header: Dom
         assert not store.can_open(header.domain_id)
         workshop.keys.find()
         assert not store.can_open(header.domain_id)
-
-
-def test_a_header_is_carried_to_another_region(workshop: Workshop, header: DomainHeader) -> None:
-    other = Workshop(workshop.folder / "other", keys=workshop.keys)
-    with workshop.open() as source, other.open() as target:
-        domains.carry_header(source, target, header.domain_id)
-        domains.carry_header(source, target, header.domain_id)
-        assert domains.read_header(target, header.domain_id) == header
-        assert target.can_open(header.domain_id)
-
-
-def test_a_header_of_another_secret_is_not_taken_for_the_same(
-    workshop: Workshop, header: DomainHeader
-) -> None:
-    other = Workshop(workshop.folder / "other")
-    put(other, header.domain_id, replace(header, commitment="00" * 32))
-    with (
-        workshop.open() as source,
-        other.open() as target,
-        pytest.raises(CorruptStoreError, match="another secret"),
-    ):
-        domains.carry_header(source, target, header.domain_id)

@@ -1,4 +1,4 @@
-"""create-region and describe-regions."""
+"""create-region, describe-regions, modify-region and delete-region."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,15 @@ from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import FILE, WordsType
 from amictl.cli.options import dry_run, filters, list_option, yes_no
-from amictl.model.region import DEFAULT_CHUNK_SIZE_BYTES, DEFAULT_COMPRESSION_LEVEL
+from amictl.errors import UsageError
+from amictl.model.region import (
+    DEFAULT_CHUNK_SIZE_BYTES,
+    DEFAULT_COMPRESSION_LEVEL,
+    NewStore,
+    RegionConfig,
+    require_bucket_url,
+    require_endpoint_url,
+)
 
 _CHUNK_SIZES = ("16KiB", "32KiB", "64KiB")
 
@@ -26,15 +34,29 @@ _CHUNK_SIZES = ("16KiB", "32KiB", "64KiB")
             "amictl create-region archive --directory /srv/amis --chunk-size 16KiB"
             " --compression-level 9",
         ),
+        (
+            "A region in a bucket of an object store of one's own",
+            "amictl create-region away --bucket-url s3://backups/amis"
+            " --endpoint-url https://minio.example.org:9000",
+        ),
     ],
 )
 @click.argument("name", metavar="NAME")
 @click.option(
     "--directory",
     type=FILE,
-    required=True,
     metavar="DIR",
     help="An empty or new directory, or one that holds a store already.",
+)
+@click.option(
+    "--bucket-url",
+    metavar="URL",
+    help="Instead of a directory: s3://BUCKET or s3://BUCKET/PREFIX of an object store.",
+)
+@click.option(
+    "--endpoint-url",
+    metavar="URL",
+    help="Where the object store is; without it, where AWS has the bucket.",
 )
 @click.option(
     "--chunk-size",
@@ -51,24 +73,46 @@ _CHUNK_SIZES = ("16KiB", "32KiB", "64KiB")
     help="The level of zstd.",
 )
 def create_region(
-    invocation: Invocation, name: str, directory: Path, chunk_size: str, compression_level: int
+    invocation: Invocation,
+    name: str,
+    directory: Path | None,
+    bucket_url: str | None,
+    endpoint_url: str | None,
+    chunk_size: str,
+    compression_level: int,
 ) -> Result:
-    """Make a store in a directory and give it a name.
+    """Make a store in a directory or a bucket and give it a name.
 
     NAME has 1 to 63 lower-case letters, digits and hyphens, and is written to the configuration
-    file.
+    file. All regions that are made with one configuration have one owner, so that copies between
+    them take over what is stored as it is.
     """
     from amictl.actions import regions as actions
 
-    actions.require_not_hiding(name, directory, regions.default_directory())
-    return actions.create_region(
-        regions.config_path(os.environ),
-        name,
-        directory,
-        chunk_size_bytes=int(chunk_size.removesuffix("KiB")) * 1024,
-        compression_level=compression_level,
-        surroundings=invocation.surroundings,
-    )
+    region = _region(name, directory, bucket_url, endpoint_url)
+    places = regions.places(os.environ)
+    actions.require_not_hiding(places, region)
+    new = NewStore(int(chunk_size.removesuffix("KiB")) * 1024, compression_level)
+    return actions.create_region(places, region, new, invocation.surroundings)
+
+
+def _region(
+    name: str, directory: Path | None, bucket_url: str | None, endpoint_url: str | None
+) -> RegionConfig:
+    """Raises UsageError unless one place is given."""
+    if (directory is None) == (bucket_url is None):
+        raise UsageError(
+            "give either --directory or --bucket-url", code="InvalidParameterCombination"
+        )
+    if directory is not None:
+        if endpoint_url is not None:
+            raise UsageError(
+                "--endpoint-url goes with --bucket-url", code="InvalidParameterCombination"
+            )
+        # Keeps symbolic links.
+        return RegionConfig(name, Path(os.path.abspath(directory)))  # noqa: PTH100
+    endpoint = None if endpoint_url is None else require_endpoint_url(endpoint_url)
+    return RegionConfig(name, None, require_bucket_url(str(bucket_url)), endpoint)
 
 
 @command(
@@ -95,15 +139,80 @@ def describe_regions(
 ) -> Result:
     """Show regions.
 
-    The region `local` is always there; others are in the configuration file. `Problem` says why
-    the store of a region cannot be opened.
+    The region `local` is always there; others are in the configuration file. `Default` marks the
+    one that is meant where none is named, `Problem` says why the store of a region cannot be
+    opened.
     """
     from amictl.actions import regions as actions
 
     return actions.describe_regions(
-        regions.config_path(os.environ),
-        regions.default_directory(),
+        regions.places(os.environ),
         region_names,
         filters,
         dry_run=bool(dry_run),
     )
+
+
+@command(
+    "modify-region",
+    presentation=Presentation(identifier="RegionName"),
+    examples=[
+        (
+            "Have commands mean a region that do not name one",
+            "amictl modify-region backup --default",
+        ),
+        ("Let fewer copies run at once", "amictl modify-region backup --max-concurrent-copies 4"),
+    ],
+)
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--default",
+    is_flag=True,
+    help="Make it the region of commands without --region, --store and AMICTL_REGION.",
+)
+@click.option(
+    "--max-concurrent-copies",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many images and snapshots may be copied into it at a time; 100 at first.",
+)
+def modify_region(
+    invocation: Invocation, name: str, default: bool, max_concurrent_copies: int | None
+) -> Result:
+    """Make a region the default one, or change its settings.
+
+    The default region is kept in the configuration file, the settings in the region.
+    """
+    from amictl.actions import regions as actions
+
+    return actions.modify_region(
+        regions.places(os.environ),
+        name,
+        default=default,
+        max_concurrent_copies=max_concurrent_copies,
+        surroundings=invocation.surroundings,
+    )
+
+
+@command(
+    "delete-region",
+    examples=[
+        ("A region that is empty", "amictl delete-region backup"),
+        ("Only its name, when its disk is kept elsewhere", "amictl delete-region backup --forget"),
+    ],
+)
+@click.argument("name", metavar="NAME")
+@click.option("--forget", is_flag=True, help="Remove only the name, and leave the store as it is.")
+def delete_region(invocation: Invocation, name: str, forget: bool) -> Result:
+    """Remove a region that holds nothing, or only its name.
+
+    While images or snapshots are in it, in the recycle bin too, or work that is not finished, or
+    files of others, nothing is removed. A store whose name was removed gets one again with
+    create-region.
+    """
+    from amictl.actions import regions as actions
+
+    places = regions.places(os.environ)
+    if forget:
+        return actions.forget_region(places, name, invocation.surroundings)
+    return actions.delete_region(places, name, invocation.surroundings)

@@ -16,16 +16,12 @@ _IMAGES = {
     "cancel-image-launch-permission": (
         "a region has one owner, so nobody was given a permission that could be given back"
     ),
-    "copy-image": (
-        "this version does not copy between regions; in the same region, register-image with the"
-        " same mapping makes a second image without storing anything twice"
-    ),
     "detach-image-watermark": "images carry no watermarks",
     "describe-image-references": (
         "nothing refers to images here: there are no machines, launch templates or parameters"
     ),
     "get-image-ancestry": (
-        "images are not copied in this version; describe-snapshots shows the parent of each"
+        "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
     "export-image": (
@@ -80,10 +76,6 @@ _ACCESS = (
 
 _SNAPSHOTS = (
     {
-        "copy-snapshot": (
-            "this version does not copy between regions; in the same region a copy would store"
-            " nothing new"
-        ),
         "import-snapshot": (
             "create-snapshot reads a raw disk image file directly; qemu-img convert -O raw makes"
             " one of VMDK, VHD or qcow2"
@@ -107,15 +99,6 @@ _SNAPSHOTS = (
         "it prepares Windows machines in advance, and amictl keeps no machines ready",
         "describe-fast-launch-images disable-fast-launch enable-fast-launch",
     )
-)
-
-_ENCRYPTION = same(
-    "this version does not encrypt; put the store on an encrypted file system",
-    "disable-ebs-encryption-by-default enable-ebs-encryption-by-default"
-    " get-ebs-encryption-by-default",
-) | same(
-    "this version does not encrypt, so there is no default key",
-    "get-ebs-default-kms-key-id modify-ebs-default-kms-key-id reset-ebs-default-kms-key-id",
 )
 
 _VOLUMES = {
@@ -260,4 +243,4 @@ _PLACES = {
     " describe-principal-id-format modify-id-format modify-identity-id-format",
 )
 
-EC2 = _IMAGES | _ACCESS | _SNAPSHOTS | _ENCRYPTION | _VOLUMES | _TASKS | _MACHINES | _PLACES
+EC2 = _IMAGES | _ACCESS | _SNAPSHOTS | _VOLUMES | _TASKS | _MACHINES | _PLACES

@@ -17,12 +17,43 @@ _NO_LOCAL_ZONE = "there are no local zones; --region or --store says where it is
 _NO_ZONE = "a region is one directory and has no zones; you choose the path of the file"
 _NO_ACCOUNTS = "a region has one owner, and nobody else whom a permission could be given to"
 _FROM_FILES = "amictl knows disk image files, not machines; name the files, the root disk first"
+_IDENTITY = "a key is an age identity of its usual kind; import-key takes others"
 _UNENCRYPTED = "the file holds its content in plain; choose a target on an encrypted file system"
 
+_NO_DURATION = "a copy runs as fast as it can, and no faster for being told"
+_NO_DESTINATION = "there are no local zones; --region says where the copy goes"
+
 OPTIONS: dict[str, dict[str, str]] = {
+    "copy-image": {
+        "--destination-availability-zone": _NO_DESTINATION,
+        "--destination-availability-zone-id": _NO_DESTINATION,
+        "--destination-outpost-arn": "there are no outposts; --region says where the copy goes",
+        "--snapshot-copy-completion-duration-minutes": _NO_DURATION,
+    },
+    "copy-snapshot": {
+        "--completion-duration-minutes": _NO_DURATION,
+        "--destination-availability-zone": _NO_DESTINATION,
+        "--destination-outpost-arn": "there are no outposts; --region says where the copy goes",
+        "--destination-region": "the command is for that region: --region says where the copy goes",
+        "--presigned-url": "no service is asked, so that no request needs to be signed",
+    },
     "create-image": {
         "--instance-id": _FROM_FILES,
         "--snapshot-location": _NO_LOCAL_ZONE,
+    },
+    "create-key": {
+        "--bypass-policy-lockout-safety-check": "keys have no policies",
+        "--no-bypass-policy-lockout-safety-check": "keys have no policies; leave it out",
+        "--custom-key-store-id": "all keys are in one folder, which AMICTL_KEYS names",
+        "--customer-master-key-spec": _IDENTITY,
+        "--key-spec": _IDENTITY,
+        "--key-usage": "a key encrypts images and does nothing else; leave it out",
+        "--multi-region": "every key works in every region; leave it out",
+        "--no-multi-region": "every key works in every region",
+        "--origin": "say it by the command: create-key makes an identity, import-key brings one",
+        "--policy": "whoever has the identity can use it; the mode of its file says who that is",
+        "--tags": "keys have aliases and a description, and no tags",
+        "--xks-key-id": "an identity in hardware belongs to its age plugin; use import-key",
     },
     "create-rule": {
         "--lock-configuration": (
@@ -54,6 +85,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--volume-initialization-rate": "the volume is whole when the command ends",
         "--volume-type": "a volume is a file or a block device; choose the disk by its path",
     },
+    "describe-key": {"--grant-tokens": "there are no grants; who has the identity can use it"},
     "describe-volumes": {
         "--include-managed-resources": "no service manages volumes in your place",
         "--no-include-managed-resources": "no service manages volumes; leave it out",

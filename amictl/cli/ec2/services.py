@@ -15,7 +15,7 @@ _RECYCLE_BIN = same(
 )
 
 _TAGS = {
-    "list-resource-tags": "there are no keys that could have tags; use describe-tags",
+    "list-resource-tags": "keys have aliases and a description, and no tags; use describe-tags",
     "list-tags-for-resource": "use describe-tags for images, snapshots and volumes",
     "tag-resource": "use create-tags for images, snapshots and volumes",
     "untag-resource": "use delete-tags for images, snapshots and volumes",
@@ -32,28 +32,25 @@ _LIFECYCLE = {
 )
 
 _KEYS = (
-    same(
-        "this version does not encrypt, so a region has no keys",
-        "create-key describe-key disable-key enable-key get-key-last-usage list-keys"
-        " update-key-description",
-    )
+    same("use describe-keys, which shows aliases too", "list-aliases list-keys")
     | same(
-        "this version does not encrypt: there are no keys that could have an alias",
-        "create-alias delete-alias list-aliases update-alias",
+        "a key is an age identity that is always enabled; to put it out of use, export-key it and"
+        " use schedule-key-deletion",
+        "disable-key enable-key",
     )
+    | {
+        "get-key-last-usage": "uses of a key are not counted",
+        "update-alias": "use delete-alias and create-alias",
+        "update-key-description": "what a key is for is said once, by create-key or import-key",
+    }
     | same(
-        "this version does not encrypt: there is no key to rotate",
+        "an identity is never replaced under the same id: make another with create-key, and copy"
+        " with it what it shall open",
         "disable-key-rotation enable-key-rotation get-key-rotation-status list-key-rotations"
         " rotate-key-on-demand",
     )
     | same(
-        "this version does not encrypt: there is no key whose deletion would make content"
-        " unreadable",
-        "cancel-key-deletion schedule-key-deletion",
-    )
-    | same(
-        "this version does not encrypt, and a region has one owner: the mode of its directory says"
-        " who may read it",
+        "whoever has an identity can open what it opens; rewrap-key --recipients adds others",
         "create-grant get-key-policy list-grants list-key-policies list-retirable-grants"
         " put-key-policy retire-grant revoke-grant",
     )
@@ -68,12 +65,12 @@ _KEYS = (
         "generate-mac generate-random get-public-key sign verify-mac",
     )
     | same(
-        "this version does not encrypt: there is no key whose material could be brought or moved",
+        "an identity is brought and moved as a file, with export-key and import-key",
         "delete-imported-key-material get-parameters-for-import import-key-material replicate-key"
         " update-primary-region",
     )
     | same(
-        "this version does not encrypt and talks to no hardware module",
+        "an identity in hardware belongs to its age plugin; import-key takes its file",
         "connect-custom-key-store create-custom-key-store delete-custom-key-store"
         " describe-custom-key-stores disconnect-custom-key-store update-custom-key-store",
     )

@@ -1,0 +1,170 @@
+"""copy-image and copy-snapshot."""
+
+from typing import Any
+
+import click
+
+from amictl.cli.command import Presentation, Result, command
+from amictl.cli.invocation import Invocation
+from amictl.cli.options import (
+    Decorator,
+    dry_run,
+    id_option,
+    no_wait,
+    tag_specifications,
+    tags_of,
+    yes_no,
+)
+
+_REACHED = "the copy is pending"
+
+
+def _source_region() -> Decorator:
+    return click.option(
+        "--source-region",
+        required=True,
+        metavar="REGION",
+        help="The region to copy from, also if it is the same; --region is the one to copy to.",
+    )
+
+
+def _description() -> Decorator:
+    return click.option("--description", default="", metavar="TEXT", help="Up to 255 characters.")
+
+
+def _encrypted() -> Decorator:
+    return yes_no(
+        "--encrypted/--no-encrypted",
+        help="Encrypt the copy; a copy of what is encrypted always is.",
+    )
+
+
+def _kms_key_id() -> Decorator:
+    return click.option(
+        "--kms-key-id",
+        metavar="KEY",
+        help="The key to encrypt the copy with; it needs --encrypted.",
+    )
+
+
+@command(
+    "copy-image",
+    presentation=Presentation(identifier="ImageId"),
+    examples=[
+        (
+            "To the region backup, under the same name",
+            "amictl copy-image --region backup --source-region local"
+            " --source-image-id ami-0123456789abcdef0 --name web",
+        ),
+        (
+            "With its tags and one more, returning at once, and safe to be sent twice",
+            "amictl copy-image --region backup --source-region local --no-wait --copy-image-tags"
+            " --source-image-id ami-0123456789abcdef0 --name web --client-token 2026-11-22"
+            " --tag-specifications 'ResourceType=image,Tags=[{Key=from,Value=local}]'",
+        ),
+    ],
+)
+@_source_region()
+@id_option("--source-image-id", "ami", required=True, help="The image to copy.")
+@click.option("--name", required=True, metavar="NAME", help="A name that no other image has.")
+@_description()
+@_encrypted()
+@_kms_key_id()
+@yes_no("--copy-image-tags/--no-copy-image-tags", help="Give the copy the tags of its source.")
+@tag_specifications("image and its snapshots")
+@click.option(
+    "--client-token",
+    metavar="TOKEN",
+    help="The same request with the same token, up to 128 characters, is done once.",
+)
+@no_wait(_REACHED)
+@dry_run()
+def copy_image(
+    invocation: Invocation,
+    tag_specifications: tuple[dict[str, Any], ...],
+    copy_image_tags: bool | None,
+    no_wait: bool,
+    dry_run: bool | None,
+    **options: Any,
+) -> Result:
+    """Copy an image from another region, or within one.
+
+    It goes, with all its snapshots, to the region that the command is for. The copy has ids of
+    its own and does not need its source. Inside a region, and where the content is in the region
+    already, no data moves; between regions of one owner what is stored moves as it is. A copy
+    that was interrupted goes on where it was when the command is run again. Deprecation,
+    protection and permissions are not copied. Should the source be deleted while --no-wait leaves
+    a worker at it, the copy fails.
+    """
+    if no_wait and (result := invocation.detached()):
+        return result
+    from amictl.actions import copying
+
+    image_tags, snapshot_tags = tags_of(tag_specifications, "image", "snapshot")
+    request = copying.CopyImageRequest(
+        copy_image_tags=bool(copy_image_tags),
+        image_tags=image_tags,
+        snapshot_tags=snapshot_tags,
+        dry_run=bool(dry_run),
+        **options,
+    )
+    with (
+        invocation.open_named_store(request.source_region) as source,
+        invocation.open_store_for_writing(dry_run=dry_run) as target,
+    ):
+        return copying.copy_image(
+            source, target, request, invocation.surroundings, invocation.on_begun
+        )
+
+
+@command(
+    "copy-snapshot",
+    presentation=Presentation(identifier="SnapshotId"),
+    examples=[
+        (
+            "To the region backup",
+            "amictl copy-snapshot --region backup --source-region local"
+            " --source-snapshot-id snap-0123456789abcdef0",
+        ),
+        (
+            "Inside of a region, with a description and a tag of its own",
+            "amictl copy-snapshot --source-region local --description 'before the update'"
+            " --source-snapshot-id snap-0123456789abcdef0"
+            " --tag-specifications 'ResourceType=snapshot,Tags=[{Key=keep,Value=yes}]'",
+        ),
+    ],
+)
+@_source_region()
+@id_option("--source-snapshot-id", "snap", required=True, help="The snapshot to copy.")
+@_description()
+@_encrypted()
+@_kms_key_id()
+@tag_specifications("snapshot")
+@no_wait(_REACHED)
+@dry_run()
+def copy_snapshot(
+    invocation: Invocation,
+    tag_specifications: tuple[dict[str, Any], ...],
+    no_wait: bool,
+    dry_run: bool | None,
+    **options: Any,
+) -> Result:
+    """Copy a snapshot from another region, or within one.
+
+    It goes to the region that the command is for, as copy-image does with the snapshots of an
+    image. The volume of the copy is what its disk is in that region, so that the next snapshot of
+    the disk there is an increment of the copy.
+    """
+    if no_wait and (result := invocation.detached()):
+        return result
+    from amictl.actions import copying
+
+    (tags,) = tags_of(tag_specifications, "snapshot")
+    request = copying.CopySnapshotRequest(tags=tags, dry_run=bool(dry_run), **options)
+    with (
+        invocation.open_named_store(request.source_region) as source,
+        invocation.open_store_for_writing(dry_run=dry_run) as target,
+    ):
+        return copying.copy_snapshot(
+            source, target, request, invocation.surroundings, invocation.on_begun
+        )

@@ -1,0 +1,102 @@
+"""What a region holds that a key opens: domains, and the snapshots and images in them."""
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
+
+from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError
+from amictl.formats import records as record_format
+from amictl.model.records import Attributes, DomainHeader, ImageCore, SnapshotCore
+from amictl.store import authenticity, catalog, domains, layout
+from amictl.store.domains import Keyring
+from amictl.store.reading import SegmentReader
+from amictl.store.store import Store
+from amictl.store.walking import Map, leaves, read_leaf_at
+
+Unread = dict[str, AmictlError]
+"""Why a record cannot be read, by its id."""
+
+
+def domains_of_key(store: Store, key_id: str) -> list[DomainHeader]:
+    """The headers of all domains of a key, in order. Raises CorruptStoreError."""
+    return [header for header in domains.headers(store) if header.key_id == key_id]
+
+
+def snapshots_in(store: Store, among: Collection[str]) -> tuple[list[SnapshotCore], Unread]:
+    """All completed snapshots in these domains, those in the recycle bin too, by id; and all that
+    may be, but cannot be read.
+    """
+    found: list[SnapshotCore] = []
+    unread: Unread = {}
+    for snapshot_id in catalog.snapshot_ids(store):
+        try:
+            core = catalog.read_snapshot_core(store, snapshot_id)
+        except UNREADABLE as error:
+            unread[snapshot_id] = error
+        else:
+            found += [core] if core.domain in among else []
+    return found, unread
+
+
+def images_of(store: Store, snapshots: Collection[str]) -> tuple[list[ImageCore], Unread]:
+    """All registered images that map one of these snapshots, likewise."""
+    found: list[ImageCore] = []
+    unread: Unread = {}
+    for image_id in catalog.image_ids(store):
+        try:
+            core = catalog.read_image_core(store, image_id)
+        except UNREADABLE as error:
+            unread[image_id] = error
+        else:
+            mapped = {mapping.snapshot_id for mapping in core.mappings}
+            found += [core] if not mapped.isdisjoint(snapshots) else []
+    return found, unread
+
+
+def authenticity_of(store: Store, core: SnapshotCore | ImageCore) -> str:
+    """Whether a core was recorded with the key of its domain, as `authenticity.state_of`.
+
+    An image that maps encrypted snapshots and carries no MAC is unconfirmed. Raises
+    KeyUnavailableError, CorruptStoreError.
+    """
+    if authenticity.mac_domain(core) is None:
+        return authenticity.UNCONFIRMED
+    return authenticity.state_of(store, core, _attributes(store, core))
+
+
+def require_content(store: Store, core: SnapshotCore) -> None:
+    """Open the first frames of a snapshot. Raises CorruptStoreError, KeyUnavailableError."""
+    root = bytes.fromhex(core.root) if core.root is not None else None
+    block_map = Map(root, core.height, core.size_bytes)
+    for index, name in leaves(store, block_map):
+        leaf = read_leaf_at(store, block_map, index, name)
+        if any(leaf.names):
+            faults = SegmentReader(store).read(leaf)
+            if faults:
+                raise CorruptStoreError(f"segment {index} of it: {faults[0].reason}")
+            return
+
+
+def rewrap(store: Store, keyring: Keyring, domain_id: str) -> None:
+    """Wrap the secret of a domain anew, to the recipients that its key has now.
+
+    Durable when it returns. Raises KeyUnavailableError, CorruptStoreError.
+    """
+    while True:
+        header = domains.read_header(store, domain_id)
+        store.sealed_domain(domain_id)  # what the key opens must be the secret that belongs there
+        changed = replace(
+            header,
+            wrapped=keyring.wrap(header.key_id, keyring.unwrap(header)),
+            generation=header.generation + 1,
+        )
+        encoded, before = record_format.encode(changed), record_format.encode(header)
+        if store.storage.replace_if_unchanged(layout.domain(domain_id), encoded, before):
+            return
+
+
+def _attributes(store: Store, core: SnapshotCore | ImageCore) -> Attributes | None:
+    record_id = core.snapshot_id if isinstance(core, SnapshotCore) else core.image_id
+    with suppress(CorruptStoreError):
+        return catalog.read_attributes(store, record_id)
+    return None

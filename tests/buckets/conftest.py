@@ -1,0 +1,23 @@
+"""A region in a bucket of each of the two servers."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.buckets.servers import KINDS, Region, Servers, servers
+from tests.buckets.workshop import BucketWorkshop
+
+__all__ = ["servers"]
+
+
+@pytest.fixture(params=KINDS)
+def region(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Region:
+    """An empty prefix."""
+    server = servers.get(request.param)
+    return Region(server, server.new_bucket(), tmp_path / "cache")
+
+
+@pytest.fixture
+def workshop(region: Region, tmp_path: Path) -> BucketWorkshop:
+    """A store in an empty prefix."""
+    return BucketWorkshop(tmp_path, region=region)

@@ -1,0 +1,131 @@
+"""Leases: what stands in for the locks of a kernel, and what happens when one is lost."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from amictl.errors import BusyError, StorageError
+from amictl.storage.bucket import BucketStorage
+from tests.buckets.proxy import proxied
+from tests.buckets.servers import SHORT, Region
+
+EPOCHS = ("locks/epoch-0", "locks/epoch-1")
+SHORT_TTL = 1.5
+HASTY = replace(SHORT, attempts=2, timeout_seconds=0.3)
+
+
+@pytest.fixture
+def short(region: Region) -> Region:
+    """A region whose leases are short."""
+    return replace(region, ttl_seconds=SHORT_TTL)
+
+
+@pytest.fixture
+def storage(short: Region) -> Iterator[BucketStorage]:
+    opened = short.storage()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(short: Region) -> Iterator[BucketStorage]:
+    """Another process."""
+    opened = short.storage()
+    yield opened
+    opened.close()
+
+
+def killed(storage: BucketStorage) -> None:
+    """End the renewing as death does, without a word."""
+    storage.close()
+
+
+def test_a_lease_outlives_its_time_while_it_is_renewed(
+    storage: BucketStorage, other: BucketStorage
+) -> None:
+    hold = storage.hold(EPOCHS[0])
+    threading.Event().wait(2 * SHORT_TTL)
+    with pytest.raises(BusyError), other.alone(EPOCHS):
+        pass
+    storage.write("packs/a", b"still mine")
+    hold.release()
+
+
+def test_what_a_killed_writer_held_is_free_after_a_while(
+    storage: BucketStorage, other: BucketStorage
+) -> None:
+    storage.hold(EPOCHS[0])
+    killed(storage)
+    with pytest.raises(BusyError, match="another command holds s3:"), other.alone(EPOCHS):
+        pass
+    threading.Event().wait(2 * SHORT_TTL)
+    with other.alone(EPOCHS):
+        pass
+
+
+def test_who_waits_for_a_killed_one_goes_on_after_a_while(
+    storage: BucketStorage, other: BucketStorage
+) -> None:
+    lock = storage.exclusively("locks/catalog")
+    lock.__enter__()
+    killed(storage)
+    with other.exclusively("locks/catalog"):
+        other.write("packs/a", b"mine now")
+    assert other.read("packs/a") == b"mine now"
+
+
+def test_work_of_a_killed_writer_is_dead_after_a_while(
+    storage: BucketStorage, other: BucketStorage
+) -> None:
+    storage.begin_work("pending/a", b"head\n")
+    killed(storage)
+    assert other.read_work("pending/a") == (b"head\n", True)
+    threading.Event().wait(2 * SHORT_TTL)
+    assert other.read_work("pending/a") == (b"head\n", False)
+
+
+def test_progress_is_seen_by_others(storage: BucketStorage, other: BucketStorage) -> None:
+    work = storage.begin_work("pending/a", b"head\n")
+    ends = time.monotonic() + 20
+    while other.read_work("pending/a") != (b"head\nhalf\n", True) and time.monotonic() < ends:
+        work.write(b"half\n")
+    assert other.read_work("pending/a") == (b"head\nhalf\n", True)
+    work.remove()
+
+
+CHANGES: dict[str, Callable[[BucketStorage], object]] = {
+    "write": lambda storage: storage.write("packs/a", b"late"),
+    "write_if_absent": lambda storage: storage.write_if_absent("packs/b", b"late"),
+    "replace": lambda storage: storage.replace_if_unchanged("packs/a", b"late", b"before"),
+    "delete": lambda storage: storage.delete("packs/a"),
+    "publish": lambda storage: storage.publish([]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_who_lost_a_lease_changes_nothing(
+    short: Region, change: Callable[[BucketStorage], object]
+) -> None:
+    with proxied(short.server.port, "503") as proxy:
+        storage = short.storage(proxy.url, HASTY)
+        storage.write("packs/a", b"before")
+        assert storage.has_conditional_writes
+        hold = storage.hold(EPOCHS[0])
+        proxy.first, proxy.last = 0, 1_000_000
+        threading.Event().wait(SHORT_TTL)
+        proxy.first = proxy.last = -1
+        with pytest.raises(StorageError, match="is lost"):
+            change(storage)
+        assert short.object("packs/a") == b"before"
+        hold.release()
+        storage.close()
+
+
+def test_a_released_lock_lets_the_same_process_go_on(storage: BucketStorage) -> None:
+    for _ in range(3):
+        with storage.exclusively("locks/catalog"):
+            storage.write("packs/a", b"1")
+    assert [name for name, _ in storage.names("locks/catalog")] == []
