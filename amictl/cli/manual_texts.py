@@ -9,9 +9,9 @@ them as machine images. Its operations, fields, states, defaults and errors are 
 EC2, on your own disks: an image names the devices of a machine, and each device a snapshot; a
 snapshot is the content of one volume at one moment, and never changes.
 
-Everything is kept in a region: a store in a directory. Without --region or --store it is the
-default region; that is `local`, which the first command that stores something makes under the
-user's data folder, unless modify-region chose another one.
+Everything is kept in a region: a store in a directory, or in a bucket (amictl-buckets(7)).
+Without --region or --store it is the default region; that is `local`, which the first command that
+stores something makes under the user's data folder, unless modify-region chose another one.
 """
 
 VALUES = """
@@ -58,6 +58,8 @@ ENVIRONMENT = (
     ("AMICTL_OUTPUT", "The form of the result, if --output is not given."),
     ("AMICTL_CONFIG", "The configuration file."),
     ("AMICTL_KEYS", "The key folder."),
+    ("AMICTL_CACHE", "The folder for what is kept of buckets on local disk."),
+    ("AMICTL_CACHE_SIZE", "How much of each bucket is kept there, such as 500M or 4G; 2G."),
     ("AMICTL_STATE", "The state folder."),
     (
         "AMICTL_PASSPHRASE_FILE, AMICTL_PASSPHRASE_COMMAND, AMICTL_PASSPHRASE_FD",

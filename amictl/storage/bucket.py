@@ -71,16 +71,21 @@ class BucketStorage:
     def has_conditional_writes(self) -> bool:
         """Whether the server honours conditions on puts: tried once, and kept in the bucket."""
         if self._conditional is None:
-            try:
-                known = json.loads(self._bucket.get(_ABILITIES).data)["ConditionalWrites"]
-                if not isinstance(known, bool):
-                    raise CorruptStoreError(f"{self.where(_ABILITIES)} says neither true nor false")
-                self._conditional = known
-            except ObjectMissingError:
-                self._conditional = self._probe()
-            except (ValueError, KeyError, TypeError) as error:
-                raise CorruptStoreError(f"{self.where(_ABILITIES)} cannot be read") from error
+            known = self.abilities().get("ConditionalWrites")
+            self._conditional = self._probe() if known is None else known
         return self._conditional
+
+    def abilities(self) -> dict[str, bool]:
+        found = self._present(_ABILITIES)
+        if found is None:
+            return {}
+        try:
+            known = json.loads(found.data)["ConditionalWrites"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptStoreError(f"{self.where(_ABILITIES)} cannot be read") from error
+        if not isinstance(known, bool):
+            raise CorruptStoreError(f"{self.where(_ABILITIES)} says neither true nor false")
+        return {"ConditionalWrites": known}
 
     def where(self, name: str = "") -> str:
         return self._bucket.where(name)
@@ -183,14 +188,16 @@ class BucketStorage:
         if len(content) > READ_SIZE_MAX << 2:
             raise StorageError(f"{name} is too large for one request")
         self._bucket.put_unguarded(name, content)
+        if name.endswith(".run"):
+            self._cache.write(f"{_key(name)}.whole", content)  # it is read at once, and whole
 
     def make_folder(self, folder: str) -> None:
         """A bucket has no folders."""
 
     def remove_empty(self, folders: Sequence[str], locks: Sequence[str]) -> None:
-        """What stands in for locks is all that is left."""
-        for name, _ in list(self.names("locks")):
-            self._bucket.delete(name)
+        for one in self._bucket.below("locks"):
+            self._bucket.delete(one.name)
+        self._bucket.delete(_ABILITIES)
 
     def settle(self, folder: str) -> None:
         """What can be read from a bucket is durable."""

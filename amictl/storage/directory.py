@@ -125,6 +125,9 @@ class DirectoryStorage:
     def where(self, name: str = "") -> str:
         return str(self.root / name)
 
+    def abilities(self) -> dict[str, bool]:
+        return {}
+
     def require_writable(self) -> None:
         """Raises StorageError if nothing can be written here, as on a read-only file system."""
         if not os.access(self.root / STAGING, os.W_OK | os.X_OK):

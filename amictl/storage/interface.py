@@ -5,7 +5,7 @@ Besides objects there are what stands in for locks of a kernel where there is no
 with their process at the latest when a while has gone by without it, and work in hand.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,6 +101,10 @@ class Storage(Protocol):
 
     def where(self, name: str = "") -> str:
         """The place of an object, or of all of it, in words for people: a path or a URL."""
+        ...
+
+    def abilities(self) -> Mapping[str, bool]:
+        """What was found out of the medium that decides what can be promised, by its name."""
         ...
 
     def require_writable(self) -> None:

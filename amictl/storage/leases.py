@@ -145,17 +145,8 @@ class Leases:
                 return time.time()
         return self._offset + _now()
 
-    @contextmanager
-    def crowd(self, name: str) -> Iterator[None]:
-        """Hold a lock with others, after waiting for who holds it alone."""
-        lease = self.join(name)
-        try:
-            yield
-        finally:
-            lease.remove()
-
     def join(self, name: str) -> Lease:
-        """The same, until the lease is removed."""
+        """Hold a lock with others until the lease is removed, after waiting for who is alone."""
         return self._won(name, "writer", lambda other: other.startswith("alone-"))
 
     @contextmanager

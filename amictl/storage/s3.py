@@ -4,29 +4,24 @@ One request puts one object, whole. A put whose reply was lost may have been don
 read back before anybody is told.
 """
 
-import os
 import random
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 from amictl.errors import (
     AmictlError,
     CorruptStoreError,
     ObjectMissingError,
     StorageError,
-    UnsupportedError,
 )
+from amictl.storage.connecting import connected
 from amictl.storage.places import BucketPlace
-
-if TYPE_CHECKING:
-    from obstore.store import S3Store
 
 Answer = TypeVar("Answer")
 
@@ -34,16 +29,6 @@ READ_SIZE_MAX = 256 << 20
 _LISTED_MAX = 20_000_000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
-_AWS_HOSTS = [
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "169.254.169.254",
-    "169.254.170.2",
-    "169.254.170.23",
-]
-"""Also those that give credentials to instances and containers."""
-
 _RETRIED = {None, 408, 409, 429, *range(500, 600)}
 
 
@@ -54,7 +39,7 @@ class Patience:
     attempts: int = 7
     first_wait_seconds: float = 0.2
     timeout_seconds: float = 30.0
-    bulk_timeout_seconds: float = 1800.0
+    bulk_timeout_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +80,8 @@ class Bucket:
         self.place = place
         self._patience = patience
         self._guard = guard
-        self._store = _connected(place, patience.timeout_seconds)
-        self._bulk_store = _connected(place, patience.bulk_timeout_seconds)
+        self._store = connected(place, patience.timeout_seconds)
+        self._bulk_store = connected(place, patience.bulk_timeout_seconds)
 
     def get(self, name: str) -> Answered:
         """The whole object. Raises CorruptStoreError if memory cannot hold it."""
@@ -247,7 +232,7 @@ class Bucket:
         wait = self._patience.first_wait_seconds
         for left in reversed(range(self._patience.attempts)):
             try:
-                return request()
+                return _interruptible(request)
             except AmictlError:
                 raise
             except Exception as error:
@@ -278,6 +263,25 @@ class Bucket:
         return StorageError(f"cannot {doing} {place}: {reason or _first_line(text)}")
 
 
+def _interruptible(request: Callable[[], Answer]) -> Answer:
+    """The answer to a request; in the main thread a signal ends the waiting for it.
+
+    The library waits without looking for signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return request()
+    done: Future[Answer] = Future()
+
+    def ask() -> None:
+        try:
+            done.set_result(request())
+        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
+            done.set_exception(error)
+
+    threading.Thread(target=ask, name="request", daemon=True).start()
+    return done.result()
+
+
 def _may_pass(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
     from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
@@ -298,86 +302,3 @@ def _first_line(text: str) -> str:
     """What an error says in its first line, without what could confuse a terminal."""
     line = text.partition("\n")[0][:300]
     return "".join(char if char.isprintable() else "?" for char in line)
-
-
-def _connected(place: BucketPlace, timeout_seconds: float) -> "S3Store":
-    try:
-        from obstore.store import S3Store
-    except ImportError as error:
-        raise UnsupportedError(
-            f"{place.url} needs a library that is not installed",
-            hint="pip install 'amictl[s3]'",
-        ) from error
-    # One key a request: not every server knows the other, whose errors come with status 200.
-    words: dict[str, Any] = {"disable_bulk_delete": True}
-    if place.endpoint_url is not None:
-        words["endpoint"] = place.endpoint_url
-        words["virtual_hosted_style_request"] = False
-    if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & set(os.environ):
-        words["region"] = "us-east-1"
-    provider = profile_credentials(os.environ)
-    if provider is not None:
-        words["credential_provider"] = provider
-    return S3Store(
-        place.bucket,
-        prefix=place.prefix or None,
-        client_options=_client_options(place, timeout_seconds),
-        retry_config={"max_retries": 0},
-        **words,
-    )
-
-
-def _client_options(place: BucketPlace, timeout_seconds: float) -> Any:
-    return {
-        "allow_http": (place.endpoint_url or "").startswith("http://"),
-        "timeout": timedelta(seconds=timeout_seconds),
-        "connect_timeout": timedelta(seconds=min(10.0, timeout_seconds)),
-        **_only_own_hosts(place, os.environ),
-    }
-
-
-def _only_own_hosts(place: BucketPlace, environment: Mapping[str, str]) -> dict[str, str]:
-    """Options with which a redirect to another host leads nowhere.
-
-    The library follows redirects, and hands a session token on; so all other hosts are behind a
-    proxy that nobody runs. Where there is a real proxy, that is left to it.
-    """
-    if any(name.upper() in _PROXIES for name in environment):
-        return {}
-    own = urlsplit(place.endpoint_url).hostname if place.endpoint_url else None
-    hosts = [own] if own else []
-    return {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": ",".join(hosts + _AWS_HOSTS)}
-
-
-def profile_credentials(environment: Mapping[str, str]) -> Any:
-    """Credentials of the shared profile, where there is one and nothing in the environment goes
-    before it; None leaves the finding to the client library (environment, role of the instance).
-
-    Raises UnsupportedError if AWS_PROFILE asks for a profile and boto3 is not there.
-    """
-    if environment.get("AWS_ACCESS_KEY_ID") or environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-        return None
-    home = environment.get("HOME", "")
-    files = (
-        environment.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials",
-        environment.get("AWS_CONFIG_FILE") or f"{home}/.aws/config",
-    )
-    asked = environment.get("AWS_PROFILE")
-    if not asked and not any(Path(file).exists() for file in files):
-        return None
-    try:
-        import boto3
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError as error:
-        if not asked:
-            return None
-        raise UnsupportedError(
-            f"the profile {asked!r} needs a library that is not installed",
-            hint="pip install boto3; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        ) from error
-    try:
-        return Boto3CredentialProvider(boto3.Session())
-    except Exception as error:
-        if not asked:
-            return None
-        raise StorageError(f"the profile {asked!r} has no credentials: {error}") from error

@@ -73,7 +73,9 @@ def test_a_core_under_another_id_is_refused(workshop: Workshop, snapshot: Snapsh
     assert "was not recorded with the key" in refused(workshop, OTHER).message
 
 
-def test_no_child_goes_on_from_a_forged_parent(workshop: Workshop, snapshot: SnapshotCore) -> None:
+def test_no_child_goes_on_from_a_forged_parent_that_was_named(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
     workshop.put_core(replace(snapshot, root="ab" * 32))
     with pytest.raises(CorruptStoreError, match="not recorded with the key"):
         workshop.snapshot(workshop.folder / "disk", parent=snapshot.snapshot_id)
@@ -183,3 +185,34 @@ def test_an_image_that_was_renamed_is_not_launched(
     (workshop.root / layout.core(image_id)).write_bytes(records.encode(core))
     with pytest.raises(CorruptStoreError, match="not recorded with the key"):
         launched(workshop, image_id, workshop.folder / "machine")
+
+
+def test_an_image_that_maps_an_encrypted_snapshot_is_not_begun_without_its_key(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
+    workshop.plain_by_default()
+    workshop.keys.mislay()
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": snapshot.snapshot_id}}
+    with pytest.raises(KeyUnavailableError):
+        workshop.image("web", workshop.file("plain", b"x" * 5000), block_device_mappings=(mapping,))
+    with workshop.open() as store:
+        assert catalog.snapshot_ids(store) == [snapshot.snapshot_id]
+
+
+def test_an_image_of_a_plain_and_an_encrypted_disk_carries_a_mac(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
+    workshop.plain_by_default()
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": snapshot.snapshot_id}}
+    plain = workshop.file("plain", b"x" * 5000)
+    core = image_core(workshop, workshop.image("web", plain, block_device_mappings=(mapping,)))
+    assert core.fact(facts.MAC_DOMAIN) == snapshot.domain
+
+
+def test_a_forged_parent_that_nobody_named_costs_only_the_parent(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
+    workshop.put_core(replace(snapshot, root="ab" * 32))
+    child = workshop.core(workshop.snapshot_id(workshop.folder / "disk"))
+    assert (child.parent, child.domain) == (None, snapshot.domain)
+    assert workshop.restored(child.snapshot_id) == (workshop.folder / "disk").read_bytes()

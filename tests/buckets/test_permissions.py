@@ -11,8 +11,9 @@ import pytest
 from amictl.actions.checking import verify_snapshot
 from amictl.errors import ImageNameDuplicateError, ObjectMissingError, StorageError, UsageError
 from amictl.storage.bucket import BucketStorage
+from amictl.storage.connecting import profile_credentials
 from amictl.storage.places import bucket_place
-from amictl.storage.s3 import DeniedError, profile_credentials
+from amictl.storage.s3 import DeniedError
 from amictl.store import layout
 from amictl.store.opening import open_storage
 from tests.buckets.proxy import Proxy, proxied
