@@ -29,7 +29,10 @@ READ_SIZE_MAX = 256 << 20
 _LISTED_MAX = 20_000_000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-_RETRIED = {None, 408, 409, 429, *range(500, 600)}
+_REFUSED = {400, 405, 501}
+"""What a server answers that does not know what was asked."""
+
+_RETRIED = {None, 408, 409, 429, *range(500, 600)} - _REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,10 @@ class DeniedError(StorageError):
     """The credentials do not allow this request."""
 
     code = "UnauthorizedOperation"
+
+
+class NotKnownError(StorageError):
+    """The server does not know how to do this."""
 
 
 class Bucket:
@@ -260,7 +267,8 @@ class Bucket:
                 hint="amictl-buckets(7) has the policies that a bucket needs",
             )
         reason = f"{_status(error) or ''} {code[1] if code else ''}".strip()
-        return StorageError(f"cannot {doing} {place}: {reason or _first_line(text)}")
+        kind = NotKnownError if _status(error) in _REFUSED else StorageError
+        return kind(f"cannot {doing} {place}: {reason or _first_line(text)}")
 
 
 def _interruptible(request: Callable[[], Answer]) -> Answer:
