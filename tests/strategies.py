@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -21,6 +22,7 @@ from amictl.model.blockmap import (
     slot_count,
     tree_height,
 )
+from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
 from amictl.model.records import (
     STATES,
     Attributes,
@@ -29,6 +31,7 @@ from amictl.model.records import (
     Cut,
     DamagedFrame,
     DamageList,
+    DomainHeader,
     Epoch,
     Event,
     EventLog,
@@ -49,6 +52,7 @@ from amictl.model.records import (
     VolumeRecord,
     tags_from,
 )
+from amictl.model.seen import SeenDomain, SeenState
 from amictl.model.source import Freeze
 
 FrameParts = tuple[tuple[Name, ...], tuple[int, ...], int, bytes]
@@ -346,8 +350,62 @@ RETENTION_RULES = st.builds(
     TAGS,
     TAGS,
 )
+KEY_IDS = st.uuids().map(str)
+
+
+@st.composite
+def encrypted_cores(draw: DrawFn) -> SnapshotCore:
+    """Cores of encrypted snapshots; what is sealed, and the MAC, are any text."""
+    core = draw(snapshot_cores())
+    pairs = {tag.key: tag.value for tag in core.further} | {"sealed": draw(TEXTS)}
+    return replace(
+        core,
+        domain=draw(hexadecimal(32).filter(lambda text: text.strip("0"))),
+        fingerprint_key="0" * 64,
+        signatures=draw(st.lists(TEXTS, max_size=1).map(tuple)),
+        further=tags_from(pairs),
+    )
+
+
+KEY_RECORDS = st.builds(
+    KeyRecord,
+    key_id=KEY_IDS,
+    recipient=TEXTS,
+    further_recipients=st.lists(TEXTS, max_size=3).map(tuple),
+    aliases=st.lists(TEXTS, max_size=3).map(tuple),
+    state=st.just(ENABLED),
+    deletion_date=st.none(),
+    created=TIMES,
+    description=TEXTS,
+    origin=st.sampled_from(["AWS_KMS", "EXTERNAL"]),
+    further=TAGS,
+)
+SEEN_STATES = st.builds(
+    SeenState,
+    hexadecimal(32),
+    st.none() | COUNTS,
+    st.none() | hexadecimal(64),
+    st.none() | TEXTS,
+    st.none() | st.booleans(),
+    st.none()
+    | st.lists(st.builds(SeenDomain, hexadecimal(32), hexadecimal(64), COUNTS), max_size=3).map(
+        tuple
+    ),
+)
 RECORDS = st.one_of(
     snapshot_cores(),
+    encrypted_cores(),
+    st.builds(
+        DomainHeader,
+        hexadecimal(32),
+        KEY_IDS,
+        hexadecimal(64),
+        TEXTS,
+        COUNTS,
+        TIMES,
+        TAGS,
+    ),
+    st.builds(RegionSettings, st.booleans(), st.none() | KEY_IDS, COUNTS, TAGS),
     IMAGE_CORES,
     STORE_CONFIGS,
     PENDING_SNAPSHOTS,
@@ -357,7 +415,9 @@ RECORDS = st.one_of(
     st.builds(PendingState, COUNTS, st.none() | TEXTS),
     st.builds(ImageName, TEXTS, record_ids("ami")),
     st.builds(CopyToken, TEXTS, hexadecimal(64), record_ids("ami")),
-    st.builds(RegionSettings, st.booleans(), st.none(), COUNTS, TAGS),
+    KEY_RECORDS,
+    SEEN_STATES,
+    st.builds(replace, KEY_RECORDS, state=st.just(PENDING_DELETION), deletion_date=TIMES),
     st.builds(VolumeRecord, record_ids("vol"), TEXTS, record_ids("snap")),
     st.lists(st.builds(DamagedFrame, hexadecimal(32), U32, U32), max_size=3).map(
         lambda damage: DamageList(tuple(damage))

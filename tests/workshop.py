@@ -50,7 +50,11 @@ class Keys:
 
     def new(self) -> str:
         """A new key; its id."""
-        identity = x25519.Identity.generate()
+        return self.add(str(x25519.Identity.generate()))
+
+    def add(self, text: str) -> str:
+        """A key from the text of its age identity; its id."""
+        identity = x25519.Identity.from_str(text)
         digest = blake3(str(identity.to_public()).encode()).digest(16)
         key_id = str(uuid.UUID(bytes=digest))
         self._identities[key_id] = identity

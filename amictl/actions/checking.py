@@ -2,7 +2,7 @@
 it hurts."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ def check_store(
     read_data: bool = False,
     sample_percent: float | None = None,
     max_age_seconds: float | None = None,
+    went_back: Iterable[tuple[str, str]] = (),
     surroundings: Surroundings,
 ) -> dict[str, Any]:
     """`Faults` (what is wrong, and where), `Damaged` (whom it hurts, and which bytes), counts.
@@ -41,6 +42,7 @@ def check_store(
     Without `read_data` all that describes the content is read; with it the packs too: all of
     them, a random part, or those not read within an age. What is found is remembered, where the
     store can be written to, so that later snapshots do not build on it. Nothing is repaired.
+    `went_back` has objects and reasons that show that the store is older than it was.
     """
     store.require_features("check")
     if not read_data and (sample_percent is not None or max_age_seconds is not None):
@@ -52,6 +54,9 @@ def check_store(
             "--sample and --max-age exclude each other", code="InvalidParameterCombination"
         )
     check = StoreCheck(store, surroundings)
+    check.faults += [
+        {"Kind": "state", "Place": place, "Message": message} for place, message in went_back
+    ]
     check.outside()
     if read_data:
         check.packs(sample_percent, max_age_seconds)

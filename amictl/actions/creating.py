@@ -38,6 +38,7 @@ from amictl.store.recording import (
     complete_snapshots,
     record_snapshot,
 )
+from amictl.store.snapshot_states import size_to_map
 from amictl.store.store import Store
 from amictl.store.writing import Writer
 from amictl.volumes.extents import all_segments, data_segments, read_segment
@@ -215,7 +216,7 @@ def create_image(
             for device, plan in zip(devices, plans, strict=True)
         }
         wanted = _image_request(store, disks[0], image_id, request, surroundings)
-        core = image_core(wanted, volumes, partial(_snapshot_size, store))
+        core = image_core(wanted, volumes, partial(size_to_map, store))
         if request.dry_run:
             raise DryRunError
         image = PendingImage(core, request.description, tags_from(request.image_tags or {}))
@@ -266,10 +267,6 @@ def _take(
         shapes.snapshot_shape(core, attributes, store.key_id(core.domain))
         for core, attributes in written
     ]
-
-
-def _snapshot_size(store: Store, snapshot_id: str) -> int:
-    return catalog.read_snapshot(store, require_id("snap", snapshot_id)).size_bytes
 
 
 def _image_request(

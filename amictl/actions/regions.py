@@ -18,7 +18,13 @@ from amictl.errors import (
 )
 from amictl.formats import config
 from amictl.model.filters import Texts, matching
-from amictl.model.region import NewStore, RegionConfig, RegionDefaults, require_region_name
+from amictl.model.region import (
+    NewStore,
+    RegionConfig,
+    RegionDefaults,
+    UserPlaces,
+    require_region_name,
+)
 from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import Disk, as_storage_error, make_directories
 from amictl.store import emptying, layout, settings
@@ -36,10 +42,9 @@ _FILTERS: dict[str, Texts] = {"region-name": lambda region: [region.name]}
 
 
 def create_region(
-    config_path: Path,
+    places: UserPlaces,
     region: RegionConfig,
     new: NewStore,
-    default_directory: Path,
     surroundings: Surroundings,
 ) -> dict[str, Any]:
     """Make a store in an empty or absent place and give it a name; durable when it returns.
@@ -49,7 +54,7 @@ def create_region(
     Raises ConflictError if the name is taken or the place holds something else.
     """
     require_region_name(region.name)
-    path = config_path.resolve()  # a symbolic link, as dot-file managers make, stays one
+    path = places.config_path.resolve()  # a symbolic link, as dot-file managers make, stays one
     with _changing(path):
         text = _read(path)
         if any(known.name == region.name for known in config.decode(text)):
@@ -60,28 +65,36 @@ def create_region(
             )
         owner_id = config.decode_defaults(text).owner_id
         if owner_id is None:
-            owner_id = _present_owner(text, region, default_directory)
+            owner_id = _present_owner(places, text, region)
             owner_id = owner_id or random_owner(surroundings.random_bytes)
             text = config.with_default(text, "owner-id", owner_id)
         changed = config.with_region(text, region)
-        with _opened_or_created(region, replace(new, owner_id=owner_id), surroundings) as store:
+        with _opened_or_created(
+            places, region, replace(new, owner_id=owner_id), surroundings
+        ) as store:
             _replace(path, changed, surroundings)
             if not store.storage.abilities().get("ConditionalWrites", True):
                 surroundings.progress.note(_UNCONDITIONAL)
             return _description(region, store, RegionDefaults())
 
 
-def _present_owner(text: str, region: RegionConfig, default_directory: Path) -> str | None:
+def _present_owner(places: UserPlaces, text: str, region: RegionConfig) -> str | None:
     """Whose the stores are that there are already, the first of them that can be opened."""
-    for known in (*config.decode(text), RegionConfig(DEFAULT_REGION, default_directory), region):
-        with suppress(RegionNotFoundError, *UNREADABLE), open_region(known) as store:
+    for known in (
+        *config.decode(text),
+        RegionConfig(DEFAULT_REGION, places.default_directory),
+        region,
+    ):
+        with (
+            suppress(RegionNotFoundError, *UNREADABLE),
+            open_region(known, places.environment) as store,
+        ):
             return store.config.owner_id
     return None
 
 
 def modify_region(
-    config_path: Path,
-    default_directory: Path,
+    places: UserPlaces,
     name: str,
     *,
     default: bool,
@@ -96,34 +109,32 @@ def modify_region(
     """
     if not default and max_concurrent_copies is None:
         raise UsageError("nothing is to be changed", code="MissingParameter")
-    region = find_region(config_path, name, default_directory)
+    region = find_region(places, name)
     if max_concurrent_copies is not None:
         most = max_concurrent_copies
-        with open_region(region) as store:
+        with open_region(region, places.environment) as store:
             store.require_features("write")
             settings.change(store, lambda before: replace(before, max_concurrent_copies=most))
-    path = config_path.resolve()
+    path = places.config_path.resolve()
     if default:
         with _changing(path):
             _replace(path, config.with_default(_read(path), "region", name), surroundings)
-    return _described(region, config.decode_defaults(_read(path)))
+    return _described(places, region, config.decode_defaults(_read(path)))
 
 
-def delete_region(
-    config_path: Path, default_directory: Path, name: str, surroundings: Surroundings
-) -> dict[str, Any]:
+def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
     """Remove a region that holds nothing: its store, and its name if the configuration has it.
 
     Raises RegionNotFoundError; ConflictError for the default region, while anything is in it, and
     where another region is in the same place.
     """
-    path = config_path.resolve()
+    path = places.config_path.resolve()
     with _changing(path):
         text = _read(path)
         _require_not_default(text, name)
-        region = find_region(path, name, default_directory)
+        region = find_region(places, name)
         _require_alone(text, region)
-        with _opened_or_forgettable(region) as store:
+        with _opened_or_forgettable(places, region) as store:
             store.require_features("delete")
             emptying.remove_store(store)
         if _has_name(text, name):
@@ -148,25 +159,25 @@ def _place(region: RegionConfig) -> tuple[Path | None, str | None, str | None]:
     return directory, region.bucket_url, region.endpoint_url
 
 
-def _opened_or_forgettable(region: RegionConfig) -> Store:
+def _opened_or_forgettable(places: UserPlaces, region: RegionConfig) -> Store:
     """Raises RegionNotFoundError that says what can be done about a store that is not there."""
     try:
-        return open_region(region)
+        return open_region(region, places.environment)
     except RegionNotFoundError as error:
         error.hint = f"to remove only its name: amictl delete-region {region.name} --forget"
         raise
 
 
-def forget_region(config_path: Path, name: str, surroundings: Surroundings) -> dict[str, Any]:
+def forget_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
     """Take the name of a region from the configuration; its store stays as it is.
 
     Raises RegionNotFoundError, ConflictError for the default region.
     """
-    path = config_path.resolve()
+    path = places.config_path.resolve()
     with _changing(path):
         text = _read(path)
         if not _has_name(text, name):
-            raise _no_region(name, config_path)
+            raise _no_region(name, places.config_path)
         _require_not_default(text, name)
         _replace(path, config.without_region(text, name), surroundings)
     return {}
@@ -184,24 +195,23 @@ def _require_not_default(text: str, name: str) -> None:
         )
 
 
-def require_not_hiding(region: RegionConfig, default_directory: Path) -> None:
+def require_not_hiding(places: UserPlaces, region: RegionConfig) -> None:
     """Raises ConflictError if a new region would take the name `local` from the store that has it
     without a configuration: what is in there could not be found any more.
     """
     there = region.directory is not None and region.directory.resolve()
-    if region.name != DEFAULT_REGION or there == default_directory.resolve():
+    if region.name != DEFAULT_REGION or there == places.default_directory.resolve():
         return
-    if (default_directory / layout.CONFIG).exists():
+    if (places.default_directory / layout.CONFIG).exists():
         raise ConflictError(
-            f"there is a region {DEFAULT_REGION!r} already, in {str(default_directory)!r}",
-            hint=f"choose another name, or give --directory {default_directory}",
+            f"there is a region {DEFAULT_REGION!r} already, in {str(places.default_directory)!r}",
+            hint=f"choose another name, or give --directory {places.default_directory}",
             code="InvalidRegion.Duplicate",
         )
 
 
 def describe_regions(
-    config_path: Path,
-    default_directory: Path,
+    places: UserPlaces,
     names: Sequence[str] = (),
     filters: Iterable[Mapping[str, Any]] = (),
     *,
@@ -212,33 +222,33 @@ def describe_regions(
 
     Raises RegionNotFoundError if one of the names is unknown, UsageError for an unknown filter.
     """
-    text = _read(config_path)
+    text = _read(places.config_path)
     regions, defaults = config.decode(text), config.decode_defaults(text)
     if all(region.name != DEFAULT_REGION for region in regions):
-        regions = (RegionConfig(DEFAULT_REGION, default_directory), *regions)
+        regions = (RegionConfig(DEFAULT_REGION, places.default_directory), *regions)
     for name in names:
         if all(region.name != name for region in regions):
-            raise _no_region(name, config_path)
+            raise _no_region(name, places.config_path)
     wanted = [region for region in regions if not names or region.name in names]
     found = matching(wanted, filters, _FILTERS)
     if dry_run:
         raise DryRunError
-    return {"Regions": [_described(region, defaults) for region in found]}
+    return {"Regions": [_described(places, region, defaults) for region in found]}
 
 
-def region_names(config_path: Path) -> list[str]:
+def region_names(places: UserPlaces) -> list[str]:
     """The names of all regions in the configuration, in its order. Raises UsageError."""
-    return [region.name for region in config.decode(_read(config_path))]
+    return [region.name for region in config.decode(_read(places.config_path))]
 
 
-def find_region(config_path: Path, name: str, default_directory: Path) -> RegionConfig:
+def find_region(places: UserPlaces, name: str) -> RegionConfig:
     """The region of this name. Raises RegionNotFoundError."""
-    for region in config.decode(_read(config_path)):
+    for region in config.decode(_read(places.config_path)):
         if region.name == name:
             return region
     if name == DEFAULT_REGION:
-        return RegionConfig(name, default_directory)
-    raise _no_region(name, config_path)
+        return RegionConfig(name, places.default_directory)
+    raise _no_region(name, places.config_path)
 
 
 def _no_region(name: str, config_path: Path) -> RegionNotFoundError:
@@ -248,33 +258,37 @@ def _no_region(name: str, config_path: Path) -> RegionNotFoundError:
     )
 
 
-def default_region(config_path: Path) -> str:
+def default_region(places: UserPlaces) -> str:
     """The region that is meant where none is named."""
-    return config.decode_defaults(_read(config_path)).region or DEFAULT_REGION
+    return config.decode_defaults(_read(places.config_path)).region or DEFAULT_REGION
 
 
-def open_or_create(config_path: Path, directory: Path, surroundings: Surroundings) -> Store:
+def open_or_create(places: UserPlaces, directory: Path, surroundings: Surroundings) -> Store:
     """Open a store for writing; an absent or empty directory becomes one, mode 0700, of the owner
     that the configuration names.
     """
-    new = NewStore(owner_id=config.decode_defaults(_read(config_path)).owner_id)
-    return _opened_or_created(RegionConfig("", directory), new, surroundings)
+    new = NewStore(owner_id=config.decode_defaults(_read(places.config_path)).owner_id)
+    return _opened_or_created(places, RegionConfig("", directory), new, surroundings)
 
 
-def _opened_or_created(region: RegionConfig, new: NewStore, surroundings: Surroundings) -> Store:
+def _opened_or_created(
+    places: UserPlaces, region: RegionConfig, new: NewStore, surroundings: Surroundings
+) -> Store:
     with suppress(RegionNotFoundError):
-        return open_region(region)
+        return open_region(region, places.environment)
     try:
-        return create_region_store(region, new, surroundings)
+        return create_region_store(region, new, places.environment, surroundings)
     except ConflictError:
         with suppress(RegionNotFoundError):  # somebody else made it just now
-            return open_region(region)
+            return open_region(region, places.environment)
         raise
 
 
-def _described(region: RegionConfig, defaults: RegionDefaults) -> dict[str, Any]:
+def _described(
+    places: UserPlaces, region: RegionConfig, defaults: RegionDefaults
+) -> dict[str, Any]:
     try:
-        with open_region(region) as store:
+        with open_region(region, places.environment) as store:
             return _description(region, store, defaults)
     except (RegionNotFoundError, *UNREADABLE) as error:
         facts = _facts(region, defaults) | {"Problem": error.message}

@@ -1,7 +1,9 @@
 """CreateVolume: a snapshot becomes a disk again, byte for byte."""
 
+import os
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,15 @@ from amictl.model.volumes import AVAILABLE, DiskState, Volume
 from amictl.storage.disk import make_private
 from amictl.store import catalog, events, volume_records
 from amictl.store.filling import Filling
+from amictl.store.serving import ServedSnapshot
 from amictl.store.store import Store
 from amictl.volumes.extents import all_segments, data_segments
+from amictl.volumes.luks import (
+    luks_content_size,
+    require_luks_passphrase,
+    require_luks_target,
+    write_luks,
+)
 from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
 from amictl.volumes.written_files import written_file
 
@@ -27,7 +36,8 @@ from amictl.volumes.written_files import written_file
 class CreateVolumeRequest:
     """A snapshot, by its id or as the newest of a volume at a time.
 
-    And where it is to be written.
+    And where it is to be written. With `luks_passphrase` the target becomes a LUKS disk; it is
+    asked once, before anything is written.
     """
 
     snapshot_id: str | None
@@ -37,6 +47,7 @@ class CreateVolumeRequest:
     size_gib: int | None = None
     force: bool = False
     in_place: bool = False
+    luks_passphrase: Callable[[], str] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     dry_run: bool = False
 
@@ -54,12 +65,16 @@ def create_volume(
     size_bytes = _size(core, request)
     if request.in_place and request.force:
         raise UsageError("--in-place and --force exclude each other")
+    if request.luks_passphrase is not None:
+        require_luks_target(request.target, in_place=request.in_place)
     require_free(request.target, overwrite=request.force or request.in_place)
     existing = (request.in_place and request.target.exists()) or is_device(request.target)
     if existing:
         _require_usable(store, request.target, size_bytes)
     store.reload_index()  # an index that cannot be read is not the snapshot's damage
     filling = Filling(store, core, surroundings.progress)
+    if request.luks_passphrase is not None:
+        return _create_luks(store, core, request, size_bytes, surroundings)
     if request.dry_run:
         raise DryRunError
     if filling.is_secret:
@@ -78,12 +93,55 @@ def create_volume(
     else:
         written = _create(store, filling, request, size_bytes)
     volume = _volume(store, core, request, size_bytes, surroundings)
-    volume_records.record(store, [volume], surroundings, again=existing)
-    ids = (volume.volume_id, core.snapshot_id)
-    events.record(store, surroundings, "CreateVolume", ids, "available")
-    shape = volume_shape(volume, DiskState(AVAILABLE, size_bytes=size_bytes))
+    shape = _remembered(store, volume, core, surroundings, again=existing)
     shape["Amictl"]["WrittenBytes"] = written
     return shape
+
+
+def _create_luks(
+    store: Store,
+    core: SnapshotCore,
+    request: CreateVolumeRequest,
+    size_bytes: int,
+    surroundings: Surroundings,
+) -> dict[str, Any]:
+    """Write a new LUKS disk. Its own size is what its header takes more than its content."""
+    assert request.luks_passphrase is not None
+    passphrase = request.luks_passphrase()
+    require_luks_passphrase(passphrase)
+    if request.dry_run:
+        raise DryRunError
+    content_size = luks_content_size(size_bytes)
+    file = NewFile(request.target, 0, store.storage.disk, replace=request.force)
+    try:
+        make_private(store.storage.disk, file.descriptor, request.target)
+        with ServedSnapshot(store, core, content_size, surroundings.progress) as disk:
+            write_luks(disk, file.descriptor, request.target, passphrase)
+        file_size = os.fstat(file.descriptor).st_size
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise
+    # What is in the file is nothing like the snapshot, so that is no parent of the next one.
+    volume = replace(_volume(store, core, request, file_size, surroundings), next_parent=None)
+    shape = _remembered(store, volume, core, surroundings, again=False)
+    shape["Amictl"] |= {"WrittenBytes": file_size, "LuksContentBytes": content_size}
+    return shape
+
+
+def _remembered(
+    store: Store,
+    volume: Volume,
+    core: SnapshotCore,
+    surroundings: Surroundings,
+    *,
+    again: bool,
+) -> dict[str, Any]:
+    """Tell the region of a volume that is there now; its shape."""
+    volume_records.record(store, [volume], surroundings, again=again)
+    ids = (volume.volume_id, core.snapshot_id)
+    events.record(store, surroundings, "CreateVolume", ids, "available")
+    return volume_shape(volume, DiskState(AVAILABLE, size_bytes=volume.size_bytes))
 
 
 def _create(store: Store, filling: Filling, request: CreateVolumeRequest, size_bytes: int) -> int:

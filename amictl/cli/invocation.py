@@ -3,16 +3,17 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amictl.cli.global_options import GlobalOptions
-from amictl.errors import AmictlError
+from amictl.errors import AmictlError, RegionNotFoundError
 
 if TYPE_CHECKING:
     from amictl.cli.progress_display import Display
+    from amictl.cli.seen_states import Watch
     from amictl.model.surroundings import Surroundings
     from amictl.store.store import Store
 
@@ -66,10 +67,21 @@ class Invocation:
         return Surroundings(lambda: datetime.now(UTC), os.urandom, self.display)
 
     def open_store(self) -> "Store":
-        """The region's store, for reading. Raises RegionNotFoundError."""
-        from amictl.cli import regions
+        """The region's store, which must be there. Says so if it went back in time.
 
-        return regions.open_store(self.options, os.environ)
+        Raises RegionNotFoundError.
+        """
+        store, watch = self.open_watched_store()
+        _warn(watch)
+        return store
+
+    def open_watched_store(self) -> "tuple[Store, Watch]":
+        """The same, and what is known of its past, for commands that say it themselves."""
+        from amictl.cli import regions
+        from amictl.cli.seen_states import Watch
+
+        store = regions.open_store(self.options, os.environ)
+        return store, Watch(store, os.environ)
 
     def open_store_for_listing(self) -> "Store":
         """The region's store, for what may find nothing: before the first write, the region `local`
@@ -89,7 +101,11 @@ class Invocation:
         from amictl.cli import regions
 
         if not dry_run:
-            return regions.open_or_create_store(self.options, os.environ, self.surroundings)
+            from amictl.cli.seen_states import Watch
+
+            store = regions.open_or_create_store(self.options, os.environ, self.surroundings)
+            _warn(Watch(store, os.environ))
+            return store
         return regions.open_or_rehearse_store(
             self.options, os.environ, self.surroundings, self._scratch_store()
         )
@@ -120,8 +136,11 @@ class Invocation:
     def open_named_store(self, region: str) -> "Store":
         """The store of a region by its name, for reading. Raises RegionNotFoundError."""
         from amictl.cli import regions
+        from amictl.cli.seen_states import Watch
 
-        return regions.open_named_store(region, os.environ)
+        store = regions.open_named_store(region, os.environ)
+        _warn(Watch(store, os.environ))
+        return store
 
     def detached(self) -> dict[str, Any] | None:
         """The result of a detached worker, which holds the moment; None if we are the worker."""
@@ -129,6 +148,8 @@ class Invocation:
 
         if detaching.is_worker(os.environ):
             return None
+        with suppress(RegionNotFoundError):  # one that the worker makes
+            self.open_store().close()  # the worker's warnings are not heard
         return detaching.run_detached(self.arguments, os.environ)
 
     def close(self) -> None:
@@ -138,6 +159,18 @@ class Invocation:
         if self._display is not None:
             self._display.close()
             self._display = None
+
+
+def _warn(watch: "Watch") -> None:
+    """Tell the user, even where nobody watches, that a store is not what it was."""
+    from amictl.cli.failures import complain
+
+    for place, message in watch.findings:
+        complain(f"warning: the region went back in time: {place}: {message}")
+    for message in watch.changes:
+        complain(f"warning: {message}")
+    if watch.findings:
+        complain("hint: if it was meant to, accept it: amictl check-store --accept-state")
 
 
 def is_terminal(stream: Any) -> bool:

@@ -60,6 +60,7 @@ ENVIRONMENT = (
     ("AMICTL_KEYS", "The key folder."),
     ("AMICTL_CACHE", "The folder for what is kept of buckets on local disk."),
     ("AMICTL_CACHE_SIZE", "How much of each bucket is kept there, such as 500M or 4G; 2G."),
+    ("AMICTL_STATE", "The state folder."),
     (
         "AMICTL_PASSPHRASE_FILE, AMICTL_PASSPHRASE_COMMAND, AMICTL_PASSPHRASE_FD",
         "Where the passphrase of a key is when nobody types it: in the first line of a file with"
@@ -84,6 +85,11 @@ FILES = (
     (
         "$XDG_DATA_HOME/amictl/keys",
         "The key folder, unless AMICTL_KEYS names another; see amictl-security(7).",
+    ),
+    (
+        "$XDG_STATE_HOME/amictl/seen",
+        "The newest state that was seen of each region, in the state folder; see"
+        " amictl-security(7). It may be lost. Without XDG_STATE_HOME it is under ~/.local/state.",
     ),
 )
 

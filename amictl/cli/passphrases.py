@@ -14,7 +14,7 @@ from amictl.errors import KeyUnavailableError, UsageError
 
 VARIABLES = ("AMICTL_PASSPHRASE_FD", "AMICTL_PASSPHRASE_FILE", "AMICTL_PASSPHRASE_COMMAND")
 
-_WAYS = "--passphrase-file, --passphrase-command or --passphrase-fd"
+_WAYS = "--{0}passphrase-file, --{0}passphrase-command or --{0}passphrase-fd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,10 @@ class PassphraseOptions:
     command: str | None = None
 
     @classmethod
-    def taken_from(cls, options: dict[str, Any]) -> "PassphraseOptions":
+    def taken_from(cls, options: dict[str, Any], prefix: str = "") -> "PassphraseOptions":
         """Out of the parameters of a command."""
-        return cls(*(options.pop(f"passphrase_{name}") for name in ("fd", "file", "command")))
+        names = ("fd", "file", "command")
+        return cls(*(options.pop(f"{prefix}passphrase_{name}") for name in names))
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> "PassphraseOptions":
@@ -75,14 +76,15 @@ class Passphrases:
         return self._known[key]
 
 
-def new_passphrase(given: PassphraseOptions, what: str) -> str:
+def new_passphrase(given: PassphraseOptions, what: str, prefix: str = "") -> str:
     """A passphrase for something new, typed twice if it is typed.
 
-    Raises KeyUnavailableError, UsageError if the two are not the same.
+    `prefix` is what the names of the options begin with. Raises KeyUnavailableError, UsageError
+    if the two are not the same.
     """
     if given.is_given:
         return given.read()
-    passphrase = _asked(f"New passphrase for {what}: ", f"use {_WAYS}", what)
+    passphrase = _asked(f"New passphrase for {what}: ", f"use {_WAYS.format(prefix)}", what)
     if not passphrase:
         raise UsageError("the passphrase is empty")
     if _asked("The same once more: ", "", what) != passphrase:

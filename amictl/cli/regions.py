@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amictl.cli.global_options import GlobalOptions
 
 if TYPE_CHECKING:
-    from amictl.model.region import RegionConfig
+    from amictl.model.region import RegionConfig, UserPlaces
     from amictl.model.surroundings import Surroundings
     from amictl.store.store import Store
 
@@ -21,6 +21,13 @@ def config_path(environment: Mapping[str, str]) -> Path:
     import platformdirs
 
     return platformdirs.user_config_path("amictl") / "config.toml"
+
+
+def places(environment: Mapping[str, str]) -> "UserPlaces":
+    """Where the regions of the user are told."""
+    from amictl.model.region import UserPlaces
+
+    return UserPlaces(config_path(environment), default_directory(), environment)
 
 
 def default_directory() -> Path:
@@ -36,7 +43,7 @@ def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store
     """The store to read. Raises RegionNotFoundError."""
     from amictl.store import placing
 
-    return _with_keys(placing.open_region(_place(options, environment)))
+    return _with_keys(placing.open_region(_place(options, environment), environment))
 
 
 def every_region(
@@ -46,13 +53,13 @@ def every_region(
     from amictl.actions import regions
     from amictl.store import layout
 
-    names = regions.region_names(config_path(environment))
+    names = regions.region_names(places(environment))
     if regions.DEFAULT_REGION not in names and (default_directory() / layout.CONFIG).exists():
         names.insert(0, regions.DEFAULT_REGION)
-    places = {name: replace(options, region=name, store=None) for name in names}
+    all_options = {name: replace(options, region=name, store=None) for name in names}
     if options.store is not None:
-        places[str(options.store)] = options
-    return {name: partial(open_store, place, environment) for name, place in places.items()}
+        all_options[str(options.store)] = options
+    return {name: partial(open_store, one, environment) for name, one in all_options.items()}
 
 
 def _with_keys(store: "Store") -> "Store":
@@ -105,7 +112,7 @@ def open_or_create_store(
     directory = _place(options, environment).directory
     if directory is None or (options.store is None and directory != default_directory()):
         return open_store(options, environment)
-    return _with_keys(regions.open_or_create(config_path(environment), directory, surroundings))
+    return _with_keys(regions.open_or_create(places(environment), directory, surroundings))
 
 
 def open_or_rehearse_store(
@@ -145,7 +152,7 @@ def _place(options: GlobalOptions, environment: Mapping[str, str]) -> "RegionCon
 
     if options.store is not None:
         return RegionConfig("", options.store)
-    path = config_path(environment)
-    name = options.region or regions.default_region(path)
-    region = regions.find_region(path, name, default_directory())
+    told = places(environment)
+    name = options.region or regions.default_region(told)
+    region = regions.find_region(told, name)
     return replace(region, directory=region.directory and region.directory.expanduser())

@@ -45,12 +45,26 @@ class Domain(Protocol):
         """
         ...
 
+    def open_frame(self, clear: ClearFrame) -> memoryview:
+        """What is sealed of a frame in encrypted domains: plain names, lengths, payload.
+
+        A view as of `decode_frame`. Raises CorruptStoreError.
+        """
+        ...
+
     def encode_node(self, node: Node, random_bytes: RandomBytes) -> tuple[NodeName, bytes]:
         """The names of a node, and its stored bytes."""
         ...
 
     def decode_node(self, clear: ClearNode) -> Node:
         """The node, which has the name that its clear part says. Raises CorruptStoreError."""
+        ...
+
+    def open_node(self, clear: ClearNode) -> memoryview:
+        """What is sealed of a node in encrypted domains: plain names, then the plain body.
+
+        A view as of `decode_frame`. Raises CorruptStoreError.
+        """
         ...
 
 
@@ -83,6 +97,14 @@ class PlainDomain:
         """See Domain."""
         return node_format.decode_body(clear, clear.body)
 
+    def open_frame(self, clear: ClearFrame) -> memoryview:
+        """See Domain."""
+        return memoryview(b"".join((*clear.names, clear.body)))
+
+    def open_node(self, clear: ClearNode) -> memoryview:
+        """See Domain."""
+        return memoryview(b"".join((*clear.children, clear.body)))
+
 
 class SealedDomain:
     """A domain whose keys are at hand."""
@@ -114,7 +136,7 @@ class SealedDomain:
         return frame_format.encode_sealed(self._id, names, codec, sealed)
 
     def open_frame(self, clear: ClearFrame) -> memoryview:
-        """The body of a frame: plain names, lengths, payload. A view as of `open`."""
+        """See Domain."""
         return self.open(clear.body, clear.associated, "a frame")
 
     def decode_frame(self, clear: ClearFrame) -> Frame:
@@ -135,7 +157,7 @@ class SealedDomain:
         return NodeName(name, plain), data
 
     def open_node(self, clear: ClearNode) -> memoryview:
-        """The body of a node: plain names, and what the plain domain has. A view as of `open`."""
+        """See Domain."""
         return self.open(clear.body, clear.associated, "a node")
 
     def decode_node(self, clear: ClearNode) -> Node:

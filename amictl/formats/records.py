@@ -11,7 +11,7 @@ from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model import facts
 from amictl.model.blockmap import tree_height
-from amictl.model.keys import KeyRecord
+from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
 from amictl.model.records import (
     FORMAT_VERSION,
     STATES,
@@ -34,6 +34,7 @@ from amictl.model.records import (
     StoreConfig,
     VolumeRecord,
 )
+from amictl.model.seen import SeenState
 from amictl.model.times import parse_timestamp
 
 SIZE_MAX = 64 * 1024 * 1024
@@ -64,6 +65,7 @@ _FORMATS: dict[type, str] = {
     RegionSettings: "amictl-region-settings",
     DomainHeader: "amictl-domain",
     KeyRecord: "amictl-key",
+    SeenState: "amictl-seen",
 }
 
 
@@ -99,9 +101,9 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
         record = msgspec.convert(_from_document(document), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise CorruptStoreError(f"{place} is not a valid record: {error}") from error
-    _require_sound(record, place)
     if encode(record) != data:
         raise CorruptStoreError(f"{place} is damaged, or not in canonical form")
+    _require_sound(record, place)
     return record
 
 
@@ -143,6 +145,21 @@ def _require_sound(record: object, place: str) -> None:
             known = STATES.get(record.id.partition("-")[0], (record.state,))
             if record.state not in known:
                 raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
+        case KeyRecord():
+            _require_sound_key(record, place)
+
+
+def _require_sound_key(record: KeyRecord, place: str) -> None:
+    if record.state not in (ENABLED, PENDING_DELETION):
+        raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
+    if (record.state == PENDING_DELETION) != (record.deletion_date is not None):
+        raise CorruptStoreError(f"{place} has a state that does not go with its time")
+    try:
+        zone = parse_timestamp(record.deletion_date or record.created).tzinfo
+    except ValueError as error:
+        raise CorruptStoreError(f"{place} has an impossible time: {error}") from error
+    if zone is None:
+        raise CorruptStoreError(f"{place} has a time without a zone")
 
 
 def _require_root(core: ImageCore, place: str) -> None:

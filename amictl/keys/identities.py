@@ -20,6 +20,7 @@ AskPassphrase = Callable[[str], str]
 
 _SSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _SSH_TYPE = "ssh-ed25519"
+_MEASUREMENTS = 50
 _COMMENT = re.compile(r"#\s*(?:public key|recipient):\s*(age1\S+)", re.IGNORECASE)
 
 
@@ -79,17 +80,33 @@ def unprotected(data: bytes, place: str, ask: AskPassphrase) -> bytes:
         raise KeyUnavailableError(f"{place} cannot be opened: {error}") from error
     if [words[0] for words in stanzas] != ["scrypt"]:
         raise KeyUnavailableError(f"{place} is not protected by a passphrase, but by another key")
+    return _opened(data, place, ask(place))
+
+
+def _opened(data: bytes, place: str, passphrase: str) -> bytes:
+    """What is sealed under a passphrase, whose work was found to be modest.
+
+    The library measures in a few milliseconds how fast the machine is, and refuses what it takes
+    for too much. While others keep the machine busy it may be wrong by a factor of a hundred: it
+    is asked again.
+    """
     from pyrage import DecryptError
     from pyrage import passphrase as with_passphrase
 
-    passphrase = ask(place)
-    try:
-        text: bytes = with_passphrase.decrypt(data, passphrase)
-    except DecryptError:
-        raise KeyUnavailableError(
-            f"the passphrase does not open {place}", hint="try again, or give another passphrase"
-        ) from None
-    return text
+    for _ in range(_MEASUREMENTS):
+        try:
+            text: bytes = with_passphrase.decrypt(data, passphrase)
+            return text
+        except DecryptError as error:
+            if not str(error).startswith("Excessive work"):
+                raise KeyUnavailableError(
+                    f"the passphrase does not open {place}",
+                    hint="try again, or give another passphrase",
+                ) from None
+    raise KeyUnavailableError(
+        f"opening {place} takes too long on this machine, as busy as it is",
+        hint="try again when it is less busy",
+    )
 
 
 def identity_in(text: bytes, place: str, talk: Talk, recipient: str | None = None) -> Identity:

@@ -26,7 +26,7 @@ def chosen_key(
     """
     if request.kms_key_id is not None and not request.encrypted:
         raise UsageError(
-            "The parameter KmsKeyId requires the parameter Encrypted to be set.",
+            "The parameter [KmsKeyId] requires the parameter Encrypted to be set.",
             hint="give --encrypted too, even where encryption by default is on",
             code="InvalidParameterDependency",
         )

@@ -55,6 +55,9 @@ SEALED = "sealed"
 MAC_DOMAIN = "mac-domain"
 """Of the core of an image: the domain whose key made its MAC."""
 
+MAPPED_CONTENT = "mapped-content"
+"""Of the same: what each device maps, whatever the ids of the snapshots are."""
+
 COPIED_CORE = "copied-core"
 """Of the core of a snapshot that was copied without its key: the core of the source."""
 

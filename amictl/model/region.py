@@ -1,7 +1,8 @@
 """A region: a store with a name."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from amictl.errors import UsageError
@@ -26,6 +27,16 @@ class RegionConfig:
     directory: Path | None
     bucket_url: str | None = None
     endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserPlaces:
+    """Where a user's regions are told: the configuration file, the directory of the region `local`
+    unless that file says otherwise, and the environment, which says where buckets are cached."""
+
+    config_path: Path
+    default_directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,16 +33,16 @@ def signed(core: Core, domain: SealedDomain) -> Core:
 def signed_image(store: Store, core: ImageCore) -> ImageCore:
     """The core of an image: with a MAC if it maps an encrypted snapshot, else as it is.
 
-    The MAC is of the domain of its root device, or of the first that is encrypted. Raises
-    SnapshotNotFoundError, KeyUnavailableError.
+    The MAC is of the domain of its root device, or of the first that is encrypted, and over what
+    each device maps. Raises SnapshotNotFoundError, KeyUnavailableError.
     """
-    mapped = sorted(core.mappings, key=lambda one: one.device_name != core.root_device_name)
-    for mapping in mapped:
-        if mapping.snapshot_id is not None:
-            snapshot = catalog.read_snapshot_core(store, mapping.snapshot_id)
-            if is_encrypted(snapshot):
-                return image_of_domain(core, store.sealed_domain(snapshot.domain))
-    return core
+    mapped = _mapped(store, core)
+    sealed = {device: one.domain for device, one in mapped.items() if is_encrypted(one)}
+    if not sealed:
+        return core
+    domain_id = sealed.get(core.root_device_name, next(iter(sealed.values())))
+    core = _with_fact(core, facts.MAPPED_CONTENT, _content_of(mapped))
+    return image_of_domain(core, store.sealed_domain(domain_id))
 
 
 def image_of_domain(core: ImageCore, domain: SealedDomain) -> ImageCore:
@@ -62,6 +62,7 @@ def of_copy(store: Store, core: Core, source: Core) -> Core:
         return core
     if isinstance(core, ImageCore):
         core = _with_fact(core, facts.MAC_DOMAIN, domain_id)
+        core = _with_fact(core, facts.MAPPED_CONTENT, source.fact(facts.MAPPED_CONTENT) or "")
     if store.can_open(domain_id):
         domain = store.sealed_domain(domain_id)
         if not _is_recorded(source, domain):
@@ -102,11 +103,17 @@ def is_unconfirmed(core: SnapshotCore | ImageCore, attributes: Attributes) -> bo
 
 
 def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
-    """Raises CorruptStoreError if a core was not recorded with the key of its domain.
+    """Raises CorruptStoreError if a core was not recorded with the key of its domain, or an image
+    maps something else than was recorded.
 
     KeyUnavailableError without it. What is plain carries no MAC. A copy that was made without the
     key, and holds what its source's core says, is confirmed for the future.
     """
+    if isinstance(core, ImageCore) and not maps_what_was_recorded(store, core):
+        raise CorruptStoreError(
+            f"{layout.core(core.image_id)} maps other content than was recorded",
+            hint="put the file, and those of its snapshots, back from a copy of the store",
+        )
     if mac_domain(core) is None:
         return
     attributes = None
@@ -129,6 +136,34 @@ def confirm(store: Store, core: SnapshotCore | ImageCore) -> None:
         catalog.change_attributes(
             store, _id(core), lambda before: before.with_facts({facts.CONFIRMATION: right})
         )
+
+
+def _mapped(store: Store, core: ImageCore) -> dict[str, SnapshotCore]:
+    """The snapshots that an image maps, by device, in the order of the devices."""
+    return {
+        mapping.device_name: catalog.read_snapshot_core(store, mapping.snapshot_id)
+        for mapping in sorted(core.mappings, key=lambda one: one.device_name)
+        if mapping.snapshot_id is not None
+    }
+
+
+def _content_of(mapped: dict[str, SnapshotCore]) -> str:
+    """What is on the disks of an image, whatever the ids of its snapshots are."""
+    return " ".join(
+        f"{device}={one.domain}:{one.root or ''}:{one.size_bytes}" for device, one in mapped.items()
+    )
+
+
+def maps_what_was_recorded(store: Store, core: ImageCore) -> bool:
+    """Whether the disks of an image have the content that its core names; needs no key.
+
+    An image whose core carries no MAC maps only what is plain. Raises SnapshotNotFoundError,
+    CorruptStoreError.
+    """
+    mapped = _mapped(store, core)
+    if mac_domain(core) is None:
+        return not any(map(is_encrypted, mapped.values()))
+    return core.fact(facts.MAPPED_CONTENT) == _content_of(mapped)
 
 
 def _id(core: SnapshotCore | ImageCore) -> str:
@@ -175,6 +210,7 @@ def _content(core: SnapshotCore | ImageCore) -> tuple[object, ...]:
     if isinstance(core, SnapshotCore):
         sealed = core.fact(facts.SEALED)
         return core.domain, core.root, core.height, core.size_bytes, core.cut, core.hash, sealed
-    mappings = [replace(mapping, snapshot_id=None) for mapping in core.mappings]
-    domain_id = core.fact(facts.MAC_DOMAIN)
-    return core.architecture, core.boot_mode, core.platform, domain_id, tuple(mappings)
+    mappings = tuple(replace(mapping, snapshot_id=None) for mapping in core.mappings)
+    recorded = core.fact(facts.MAC_DOMAIN), core.fact(facts.MAPPED_CONTENT)
+    machine = core.architecture, core.boot_mode, core.platform, core.root_device_name
+    return machine, recorded, mappings

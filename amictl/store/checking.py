@@ -117,12 +117,13 @@ class StoreCheck:
             self.image_count += 1
             with self._noting_record(image_id):
                 image = catalog.read_image_core(self._store, image_id)
-                self._check_domain(image, catalog.read_attributes(self._store, image_id))
                 for mapping in image.mappings:
                     if mapping.snapshot_id is not None:
                         names.setdefault(mapping.snapshot_id, []).append(
                             (image, mapping.device_name)
                         )
+                self._check_content(image)
+                self._check_domain(image, catalog.read_attributes(self._store, image_id))
         snapshots = _ids(catalog.snapshot_ids, self._store)
         for snapshot_id in snapshots:
             self.snapshot_count += 1
@@ -163,6 +164,13 @@ class StoreCheck:
             self._remember_damage()
             if self._read:
                 self._remember_reading()
+
+    def _check_content(self, image: ImageCore) -> None:
+        """That an image maps what was recorded; it needs no key."""
+        with suppress(NotFoundError, *UNREADABLE):  # of a snapshot, which is a fault of its own
+            if not authenticity.maps_what_was_recorded(self._store, image):
+                message = "it maps other content than was recorded"
+                self._fault("record", layout.core(image.image_id), message)
 
     def _check_domain(self, core: SnapshotCore | ImageCore, attributes: Attributes) -> bool:
         """Whether what is encrypted can be opened by who has the key, as far as can be told."""

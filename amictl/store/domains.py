@@ -5,6 +5,7 @@ amictl-store(5), DOMAINS.
 
 import hmac
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from amictl.content.domains import SealedDomain
@@ -62,10 +63,8 @@ def read_header(store: "Store", domain_id: str) -> DomainHeader:
 
 def headers(store: "Store") -> Iterator[DomainHeader]:
     """All of a region, in the order of their ids. Raises CorruptStoreError."""
-    for name, _ in sorted(store.storage.names("domains")):
-        domain_id = layout.core_id(name)
-        if domain_id is not None:
-            yield read_header(store, domain_id)
+    for domain_id in _ids(store):
+        yield read_header(store, domain_id)
 
 
 def key_id(store: "Store", domain_id: str) -> str | None:
@@ -99,11 +98,11 @@ def open_domain(store: "Store", domain_id: str) -> SealedDomain:
 def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDomain:
     """The domain of a key in this region, or a new one, whose header is durable.
 
-    Raises KeyUnavailableError, CorruptStoreError.
+    Raises KeyUnavailableError, StorageError.
     """
-    for header in headers(store):
-        if header.key_id == key_id:
-            return store.sealed_domain(header.domain_id)
+    present = _domain_of(store, key_id)
+    if present is not None:
+        return store.sealed_domain(present)
     secret = surroundings.random_bytes(SECRET_SIZE)
     header = new_header(store, key_id, secret, surroundings)
     if not store.storage.write_if_absent(
@@ -116,27 +115,47 @@ def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDo
 def new_header(
     store: "Store", key_id: str, secret: bytes, surroundings: Surroundings
 ) -> DomainHeader:
-    """A header of a new domain, which is not yet written. Raises KeyUnavailableError."""
+    """A header of a new domain, which is not yet written, but was opened with the key.
+
+    Raises KeyUnavailableError.
+    """
     from amictl.content.sealing import derive
 
     domain_id = surroundings.random_bytes(len(PLAIN_DOMAIN))
-    return DomainHeader(
+    keyring = _keyring(store, key_id)
+    header = DomainHeader(
         domain_id=domain_id.hex(),
         key_id=key_id,
         commitment=derive(secret, domain_id).commitment.hex(),
-        wrapped=_keyring(store, key_id).wrap(key_id, secret),
+        wrapped=keyring.wrap(key_id, secret),
         generation=0,
         created=timestamp(surroundings.now()),
     )
+    _opened(header, keyring.unwrap(header))
+    return header
 
 
 def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None:
     """Raises KeyUnavailableError if nothing could be encrypted with a key. Nothing is written."""
-    for header in headers(store):
-        if header.key_id == key_id:
-            store.domain(header.domain_id)
-            return
-    new_header(store, key_id, bytes(SECRET_SIZE), surroundings)
+    present = _domain_of(store, key_id)
+    if present is not None:
+        store.sealed_domain(present)
+    else:
+        new_header(store, key_id, bytes(SECRET_SIZE), surroundings)
+
+
+def _domain_of(store: "Store", key_id: str) -> str | None:
+    """The first domain of a key. One whose header is damaged takes no new content."""
+    for domain_id in _ids(store):
+        with suppress(CorruptStoreError):
+            if read_header(store, domain_id).key_id == key_id:
+                return domain_id
+    return None
+
+
+def _ids(store: "Store") -> list[str]:
+    listed = (layout.core_id(name) for name, _ in store.storage.names("domains"))
+    return sorted(domain_id for domain_id in listed if domain_id is not None)
 
 
 def _keyring(store: "Store", key_id: str) -> Keyring:

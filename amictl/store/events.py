@@ -87,6 +87,32 @@ def read_object(store: Store, name: str) -> tuple[Event, ...]:
     return events
 
 
+def newest(store: Store) -> str | None:
+    """The newest event that has an object of its own, or the first of the newest in one object:
+    the name without suffix. Raises StorageError.
+    """
+    return max((_stem(name) for name in _names(store)), default=None)
+
+
+def holds(store: Store, stem: str) -> bool:
+    """Whether an event, by its name without suffix, is there: by itself, or among others.
+
+    Where an object that may hold it cannot be read, it counts as there.
+    """
+    try:
+        if store.storage.is_there(stem + _SINGLE):
+            return True
+        logs = sorted(name for name in _names(store) if name.endswith(_LOG))
+        return any(stem in _stems(store, name) for name in logs[::-1] if _stem(name) <= stem)
+    except UNREADABLE:
+        return True
+
+
+def _stems(store: Store, name: str) -> set[str]:
+    events = read_object(store, name)
+    return {_stem(layout.event(event.time, event.event_id)) for event in events}
+
+
 def _fold(store: Store) -> None:
     """Put the oldest single objects into one, if there are too many.
 

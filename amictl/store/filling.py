@@ -182,15 +182,17 @@ class Filling:
             damaged.append((position, total, error.message))
         self._progress.update(Step("restore", total, total, known=total))
         if damaged:
-            ranges = "; ".join(
-                f"bytes {start} to {stop}: {reason}"
-                for start, stop, reason in damaged[:RANGES_SHOWN]
-            )
-            more = (
-                f"; and {len(damaged) - RANGES_SHOWN} more" if len(damaged) > RANGES_SHOWN else ""
-            )
-            raise CorruptStoreError(
-                f"{self._core.snapshot_id} is damaged at {ranges}{more}",
-                hint="amictl check-store --read-data names everything that is damaged",
-            )
+            raise damage_of(self._core, damaged)
         return written
+
+
+def damage_of(core: SnapshotCore, damaged: list[tuple[int, int, str]]) -> CorruptStoreError:
+    """The error that names the damaged ranges of a snapshot: start, stop and reason of each."""
+    ranges = "; ".join(
+        f"bytes {start} to {stop}: {reason}" for start, stop, reason in damaged[:RANGES_SHOWN]
+    )
+    more = f"; and {len(damaged) - RANGES_SHOWN} more" if len(damaged) > RANGES_SHOWN else ""
+    return CorruptStoreError(
+        f"{core.snapshot_id} is damaged at {ranges}{more}",
+        hint="amictl check-store --read-data names everything that is damaged",
+    )

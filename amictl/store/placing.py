@@ -1,6 +1,6 @@
 """Where the store of a region is: in a directory, or in a bucket."""
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from amictl.model.region import NewStore, RegionConfig
@@ -10,21 +10,26 @@ from amictl.store.opening import create_store, open_store
 from amictl.store.store import Store
 
 
-def open_region(region: RegionConfig) -> Store:
+def open_region(region: RegionConfig, environment: Mapping[str, str]) -> Store:
     """Open the store of a region for reading.
 
     Raises RegionNotFoundError, CorruptStoreError, UnsupportedError, StorageError.
     """
-    return open_store(_place(region))
+    return open_store(_place(region, environment))
 
 
-def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surroundings) -> Store:
+def create_region_store(
+    region: RegionConfig,
+    new: NewStore,
+    environment: Mapping[str, str],
+    surroundings: Surroundings,
+) -> Store:
     """Make the store of a region where nothing is yet; durable when it returns.
 
     Raises UsageError, ConflictError if there is one or something else is there, StorageError.
     """
     return create_store(
-        _place(region),
+        _place(region, environment),
         chunk_size_bytes=new.chunk_size_bytes,
         compression_level=new.compression_level,
         owner_id=new.owner_id,
@@ -32,8 +37,8 @@ def create_region_store(region: RegionConfig, new: NewStore, surroundings: Surro
     )
 
 
-def _place(region: RegionConfig) -> Path | BucketPlace:
+def _place(region: RegionConfig, environment: Mapping[str, str]) -> Path | BucketPlace:
     if region.directory is not None:
         return region.directory.expanduser()
     assert region.bucket_url is not None
-    return bucket_place(region.bucket_url, region.endpoint_url, os.environ)
+    return bucket_place(region.bucket_url, region.endpoint_url, environment)

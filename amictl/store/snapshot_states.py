@@ -35,3 +35,13 @@ def not_completed(snapshot_id: str, *, alive: bool) -> ConflictError:
         hint="amictl describe-snapshots says why it failed; all that can be done is"
         f" amictl delete-snapshot --snapshot-id {snapshot_id}",
     )
+
+
+def size_to_map(store: Store, snapshot_id: str) -> int:
+    """Bytes of a snapshot that an image is to map, with whose key, if any, it is recorded.
+
+    Raises MalformedIdError, SnapshotNotFoundError, KeyUnavailableError.
+    """
+    core = catalog.read_snapshot(store, require_id("snap", snapshot_id))
+    store.domain(core.domain)
+    return core.size_bytes

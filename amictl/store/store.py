@@ -37,13 +37,15 @@ class Store:
     """One region, open for reading; `store.writing.Writer` changes it.
 
     Reading takes no lock. Whatever is read is checked against its name. Whoever opens a store sets
-    its `keyring`; without one nothing that is encrypted can be opened.
+    its `keyring`; without one nothing that is encrypted can be opened. `on_close` is called before
+    it is closed.
     """
 
     def __init__(self, storage: Storage, config: StoreConfig) -> None:
         self.storage = storage
         self.config = config
         self.keyring: Keyring | None = None
+        self.on_close: Callable[[], None] | None = None
         self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}
         self._key_ids: dict[str, str | None] = {}
         self._index: Index | None = None
@@ -64,7 +66,11 @@ class Store:
 
     def close(self) -> None:
         """Close open files. The store cannot be used afterwards."""
-        self.storage.close()
+        try:
+            if self.on_close is not None:
+                self.on_close()
+        finally:
+            self.storage.close()
 
     @property
     def index(self) -> Index:

@@ -183,3 +183,25 @@ def test_an_image_that_was_renamed_is_not_launched(
     (workshop.root / layout.core(image_id)).write_bytes(records.encode(core))
     with pytest.raises(CorruptStoreError, match="not recorded with the key"):
         launched(workshop, image_id, workshop.folder / "machine")
+
+
+def test_an_image_that_maps_an_encrypted_snapshot_is_not_begun_without_its_key(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
+    workshop.plain_by_default()
+    workshop.keys.mislay()
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": snapshot.snapshot_id}}
+    with pytest.raises(KeyUnavailableError):
+        workshop.image("web", workshop.file("plain", b"x" * 5000), block_device_mappings=(mapping,))
+    with workshop.open() as store:
+        assert catalog.snapshot_ids(store) == [snapshot.snapshot_id]
+
+
+def test_an_image_of_a_plain_and_an_encrypted_disk_carries_a_mac(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
+    workshop.plain_by_default()
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": snapshot.snapshot_id}}
+    plain = workshop.file("plain", b"x" * 5000)
+    core = image_core(workshop, workshop.image("web", plain, block_device_mappings=(mapping,)))
+    assert core.fact(facts.MAC_DOMAIN) == snapshot.domain

@@ -1,8 +1,11 @@
 """Encrypted snapshots: what is made, restored and verified with a key, and refused without it."""
 
+from typing import Any
+
 import pytest
 
-from amictl.errors import ConflictError, KeyUnavailableError
+from amictl.errors import ConflictError, DryRunError, KeyUnavailableError
+from amictl.store import layout
 from amictl.store.lineages import is_encrypted
 from tests.workshop import MIB, Workshop, flip
 
@@ -123,8 +126,8 @@ def test_an_image_of_encrypted_disks_is_made(workshop: Workshop, key: str) -> No
 
 
 def test_no_sixteen_bytes_of_the_disk_are_in_the_store(workshop: Workshop, key: str) -> None:
-    canary = workshop.noise(MIB, 5)
-    text = b"".join(b"line %06d of the canary\n" % number for number in range(20_000))
+    canary = workshop.noise(MIB // 4, 5)
+    text = b"".join(b"line %06d of the canary\n" % number for number in range(8000))
     workshop.snapshot_id(workshop.file("disk", canary + text))
     stored = b"".join(
         path.read_bytes() for path in sorted(workshop.root.rglob("*")) if path.is_file()
@@ -139,3 +142,28 @@ def test_a_sealed_pack_with_a_changed_bit_is_damage(workshop: Workshop, key: str
     flip(workshop.packs(0)[0], 5000)
     with pytest.raises(Exception, match="damaged"):
         workshop.restored(snapshot_id)
+
+
+def test_a_damaged_header_of_another_domain_stops_nothing(workshop: Workshop, key: str) -> None:
+    (workshop.root / layout.domain("00" * 15 + "ab")).write_bytes(b"torn")
+    disk = workshop.file("disk", b"x" * 5000)
+    assert workshop.restored(workshop.snapshot_id(disk)) == b"x" * 5000
+
+
+def test_a_dry_run_makes_no_domain(workshop: Workshop, key: str) -> None:
+    with pytest.raises(DryRunError):
+        workshop.snapshot(workshop.file("disk", b"x" * 5000), dry_run=True)
+    assert list((workshop.root / "domains").iterdir()) == []
+
+
+def test_a_dry_run_wants_the_key(workshop: Workshop, key: str) -> None:
+    workshop.keys.mislay()
+    with pytest.raises(KeyUnavailableError):
+        workshop.snapshot(workshop.file("disk", b"x" * 5000), dry_run=True)
+
+
+def test_an_encrypted_snapshot_says_so_when_it_is_secured(workshop: Workshop, key: str) -> None:
+    secured: list[dict[str, Any]] = []
+    done = workshop.snapshot(workshop.file("disk", b"x" * 5000), secured.append)
+    shown = [(shape["Encrypted"], shape["KmsKeyId"]) for shape in (*secured, done)]
+    assert shown == [(True, key)] * 2

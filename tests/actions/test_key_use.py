@@ -319,3 +319,13 @@ def test_without_keys_nothing_is_checked(workshop: Workshop) -> None:
         store.keyring = None
         with pytest.raises(KeyUnavailableError):
             key_use.check_key(store, "alias/web")
+
+
+def test_a_passphrase_that_is_not_there_is_missed_before_any_work(
+    workshop: Workshop, chest: Chest
+) -> None:
+    key_id = chest.create(passphrase="correct")
+    with pytest.raises(KeyUnavailableError, match="nobody knows the passphrase"):
+        snapshot(workshop, key_id)
+    for folder in ("domains", "pending", "snapshots"):
+        assert list((workshop.root / folder).iterdir()) == []

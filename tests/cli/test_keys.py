@@ -264,6 +264,27 @@ def test_encryption_by_default_without_a_key_leads_to_create_key(amictl: Home) -
     assert answer(amictl, "get-ebs-default-kms-key-id") == {"KmsKeyId": key_id}
 
 
+def test_only_its_key_opens_an_image(amictl: Home, passphrase_file: Path) -> None:
+    disk = amictl.folder / "disk.raw"
+    disk.write_bytes(bytes(range(256)) * 4096)
+    key_id = create(amictl, "--passphrase-file", passphrase_file)
+    opening = {"AMICTL_PASSPHRASE_FILE": str(passphrase_file)}
+    assert amictl("enable-ebs-encryption-by-default").status == 0
+    assert amictl("create-image", "--name", "one", disk).status == 12
+    assert amictl("create-image", "--name", "one", disk, **opening).status == 0
+    (shown,) = answer(amictl, "describe-snapshots")["Snapshots"]
+    assert (shown["Encrypted"], shown["KmsKeyId"]) == (True, key_id)
+    words = ["create-volume", "--snapshot-id", shown["SnapshotId"], "back.raw"]
+    for wrong in ({}, {"AMICTL_PASSPHRASE_COMMAND": "echo wrong"}, {"AMICTL_KEYS": "/nonexistent"}):
+        finished = amictl(*words, **wrong)
+        assert (finished.status, key_id in finished.err) == (12, True)
+    assert amictl(*words, **opening).status == 0
+    assert (amictl.folder / "back.raw").read_bytes() == disk.read_bytes()
+    assert answer(amictl, "check-key", "--key-id", key_id, **opening)["Faults"] == []
+    finished = amictl("schedule-key-deletion", "--key-id", key_id)
+    assert f"these are lost: {shown['SnapshotId']} (local)" in finished.err
+
+
 def test_listing_images_loads_nothing_that_opens_keys(amictl: Home) -> None:
     create(amictl)
     assert amictl("enable-ebs-encryption-by-default").status == 0

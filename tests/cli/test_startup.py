@@ -14,6 +14,7 @@ HEAVY = (
     *("rich", "numpy", "msgspec", "zstandard", "blake3", "xxhash", "platformdirs"),
     *("jmespath", "yaml", "tomlkit", "json", "subprocess", "concurrent", "amictl.store"),
     *("amictl.actions", "amictl.volumes", "amictl.content", "amictl.formats", "amictl.storage"),
+    *("amictl.keys", "cryptography", "pyrage", "obstore"),
 )
 
 
@@ -35,7 +36,9 @@ def test_nothing_heavy_is_imported_at_start(words: list[str]) -> None:
     assert heavy_modules(*words) == []
 
 
-@pytest.mark.parametrize("command", ["create-image", "describe-images", "create-volume", "wait"])
+@pytest.mark.parametrize(
+    "command", ["create-image", "create-key", "describe-images", "create-volume", "wait"]
+)
 def test_help_of_a_command_imports_nothing_heavy(command: str) -> None:
     assert heavy_modules(command, "--help") == []
 

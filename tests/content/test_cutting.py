@@ -11,7 +11,7 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amictl.content.cutting import CONSTANTS, Piece, cut
+from amictl.content.cutting import CONSTANTS, Piece, cut, secret_pattern
 from amictl.content.naming import chunk_name
 from amictl.model.blockmap import AVERAGE_SIZES, SEGMENT_SIZE
 
@@ -229,3 +229,17 @@ def test_the_page_prints_the_constants_of_the_code() -> None:
 def test_the_constants_are_the_output_of_blake3_that_the_page_says() -> None:
     words = struct.unpack("<64Q", blake3(b"amictl cut 1").digest(length=512))
     assert tuple(word | 1 for word in words) == CONSTANTS
+
+
+def test_the_secret_pattern_is_as_the_page_of_the_format_says() -> None:
+    output = blake3(b"amictl cut 2", key=bytes(range(32))).digest(512)
+    numbers = struct.unpack("<64Q", output)
+    assert secret_pattern(bytes(range(32))).tolist() == [number | 1 for number in numbers]
+
+
+def test_another_secret_cuts_elsewhere() -> None:
+    data = memoryview(random.Random(3).randbytes(1 << 20))
+    patterns = [secret_pattern(bytes([byte]) * 32) for byte in (1, 2)]
+    first, second = ({piece.start for piece in cut(data, 16_384, one)} for one in patterns)
+    public = {piece.start for piece in cut(data, 16_384)}
+    assert len(first & second) + len(first & public) + len(second & public) < len(first)

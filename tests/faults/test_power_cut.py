@@ -11,7 +11,7 @@ import amictl.storage.directory
 import amictl.store.recording
 from amictl.actions.regions import create_region, describe_regions
 from amictl.errors import AmictlError, StorageError
-from amictl.model.region import NewStore, RegionConfig
+from amictl.model.region import NewStore, RegionConfig, UserPlaces
 from amictl.store.opening import open_store
 from tests.faults import planted
 from tests.faults.crash_states import State, states_after_a_power_cut
@@ -64,6 +64,13 @@ def image_of_two_disks(here: World) -> None:
     here.image("web", *disks)
 
 
+def encrypted_image(here: World) -> None:
+    here.create_store()
+    here.encrypt_by_default()
+    here.settle()
+    here.image("web", make_disk(here.disks / "disk.raw"))
+
+
 def merged_runs(here: World) -> None:
     snapshot_in_a_store(here)
     here.settle()
@@ -112,6 +119,7 @@ STORIES: dict[str, tuple[Story, int, int]] = {
     "first_snapshot": (first_snapshot, 4, 200),
     "increments": (increments, 2, 200),
     "image_of_two_disks": (image_of_two_disks, 3, 200),
+    "encrypted_image": (encrypted_image, 2, 100),
     "merged_runs": (merged_runs, 1, 200),
     "new_volume_and_block": (new_volume_and_block, 12, 10),
     "replaced_volume": (replaced_volume, 12, 8),
@@ -275,10 +283,9 @@ def _record_regions(root: Path, names: list[str]) -> tuple[RecordingDisk, dict[s
         patch.setattr(amictl.storage.directory, "Disk", lambda: disk)
         for name in names:
             create_region(
-                root / CONFIG,
+                UserPlaces(root / CONFIG, root / "default"),
                 RegionConfig(name, root / name),
                 NewStore(16_384, 3),
-                root / "default",
                 SURROUNDINGS,
             )
             promised[name] = len(disk.log)
@@ -289,7 +296,7 @@ def _region_faults(state: State, due: set[str]) -> Iterator[str]:
     with memory_folder() as name:
         folder = Path(name)
         state.materialise(folder)
-        regions = describe_regions(folder / CONFIG, folder / "default")["Regions"]
+        regions = describe_regions(UserPlaces(folder / CONFIG, folder / "default"))["Regions"]
         known = {region["RegionName"] for region in regions}
         for region in sorted(due):
             if region not in known:

@@ -23,9 +23,10 @@ from amictl.actions.describing import describe_snapshots
 from amictl.actions.describing_images import describe_images
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
 from amictl.errors import AmictlError, RegionNotFoundError
+from amictl.model.records import RegionSettings
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
-from amictl.store import catalog
+from amictl.store import catalog, settings
 from amictl.store.opening import create_store, open_store
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
@@ -34,6 +35,7 @@ from amictl.store.walking import leaves
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.faults.crash_states import State, states_after_a_power_cut, states_at_the_end
 from tests.faults.recording_disk import RecordingDisk
+from tests.workshop import Keys
 
 SEGMENT = 4 * 1024 * 1024
 DATA_SIZE = 80_000 + 512
@@ -41,6 +43,9 @@ DATA_SIZE = 80_000 + 512
 TAGS = {f"key-{number:02}": "v" * 200 for number in range(40)}
 """So many that a pending file is longer than a page."""
 SURROUNDINGS = Surroundings(lambda: datetime.now(UTC) + timedelta(hours=1), os.urandom, Silent())
+
+KEYS = Keys()
+KEY = KEYS.new()
 
 
 def memory_folder() -> tempfile.TemporaryDirectory[str]:
@@ -123,7 +128,15 @@ class World:
         self.promised["store"] = self.now()
 
     def open(self) -> Store:
-        return open_store(self.directory, self.disk)
+        store = open_store(self.directory, self.disk)
+        store.keyring = KEYS
+        return store
+
+    def encrypt_by_default(self) -> None:
+        with self.open() as store:
+            settings.change(
+                store, lambda _: RegionSettings(encryption_by_default=True, default_key=KEY)
+            )
 
     def snapshot(self, path: Path, **words: Any) -> str:
         ids: list[str] = []
@@ -261,6 +274,7 @@ def _inspect_store(seen: World, folder: Path, due: set[str]) -> Iterator[str]:
         store = create_store(
             directory, chunk_size_bytes=16_384, compression_level=3, surroundings=SURROUNDINGS
         )
+    store.keyring = KEYS
     with store:
         yield from _faults(store)
         describe_images(store)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats.records import decode, encode
 from amictl.model.blockmap import tree_height
+from amictl.model.keys import KeyRecord
 from amictl.model.records import (
     Attributes,
     ImageCore,
@@ -125,3 +126,31 @@ def test_an_unknown_state_is_refused(record_id: str) -> None:
     attributes = Attributes(record_id, 0, "asleep", "", ())
     with pytest.raises(CorruptStoreError, match="unknown state 'asleep'"):
         decode(encode(attributes), Attributes, "here")
+
+
+@pytest.mark.parametrize(
+    ("state", "deletion_date", "reason"),
+    [
+        ("Disabled", None, "unknown state"),
+        ("Enabled", "2026-11-22T12:00:00.000Z", "does not go with its time"),
+        ("PendingDeletion", None, "does not go with its time"),
+        ("PendingDeletion", "tomorrow", "impossible time"),
+        ("PendingDeletion", "2026-11-22", "without a zone"),
+    ],
+)
+def test_a_key_in_an_impossible_state_is_refused(
+    state: str, deletion_date: str | None, reason: str
+) -> None:
+    key = KeyRecord(
+        key_id="ef63a1fb-ad3b-1176-561c-c126e8c98c86",
+        recipient="age1",
+        further_recipients=(),
+        aliases=(),
+        state=state,
+        deletion_date=deletion_date,
+        created="2026-11-22T12:00:00.000Z",
+        description="",
+        origin="AWS_KMS",
+    )
+    with pytest.raises(CorruptStoreError, match=reason):
+        decode(encode(key), KeyRecord, "here")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.independent_reader import Reader
+from amictl.store.domains import read_header
+from tests.store.independent_reader import Domain, Reader
 from tests.workshop import MIB, SEGMENT, Workshop, same
 
 READER = Path(__file__).with_name("independent_reader.py")
@@ -35,6 +36,28 @@ def test_a_stranger_reads_the_same_bytes(workshop: Workshop, name: str) -> None:
     snapshot_id = workshop.snapshot_id(path)
     target = workshop.folder / "target"
     Reader(workshop.root).restore(snapshot_id, target)
+    assert same(target, path)
+
+
+def opened(workshop: Workshop, snapshot_id: str) -> Domain:
+    """The domain of a snapshot, with the secret that only an age implementation is needed for."""
+    domain_id = workshop.core(snapshot_id).domain
+    with workshop.open() as store:
+        header = read_header(store, domain_id)
+    domain = Domain(bytes.fromhex(domain_id), workshop.keys.unwrap(header))
+    assert domain.commitment.hex() == header.commitment
+    return domain
+
+
+@pytest.mark.parametrize(
+    "name", ["one-byte", "text", "noise", "zeros", "holes", "sparse", "mixed", "segments"]
+)
+def test_a_stranger_with_the_key_reads_the_same_bytes(workshop: Workshop, name: str) -> None:
+    workshop.encrypt_by_default(workshop.keys.new())
+    path = contents(workshop)[name]
+    snapshot_id = workshop.snapshot_id(path)
+    target = workshop.folder / "target"
+    Reader(workshop.root, opened(workshop, snapshot_id)).restore(snapshot_id, target)
     assert same(target, path)
 
 

@@ -24,6 +24,10 @@ _FAULTS = Presentation(faults=True)
             "Only what was not read for a month, from a nightly timer",
             "amictl check-store --read-data --max-age 30d",
         ),
+        (
+            "A region that was put back from a copy, and is meant to be as it was then",
+            "amictl check-store --accept-state",
+        ),
     ],
 )
 @click.option("--read-data", is_flag=True, help="Read the packs too and check every byte.")
@@ -39,13 +43,23 @@ _FAULTS = Presentation(faults=True)
     metavar="AGE",
     help="With --read-data: only packs that were last read longer ago than this (7d, 12h).",
 )
+@click.option(
+    "--accept-state",
+    is_flag=True,
+    help="Forget what newer states of the store were seen on this machine.",
+)
 def check_store(
-    invocation: Invocation, read_data: bool, sample: float | None, max_age: float | None
+    invocation: Invocation,
+    read_data: bool,
+    sample: float | None,
+    max_age: float | None,
+    accept_state: bool,
 ) -> Result:
     """Find every missing, damaged or foreign piece of a store.
 
     Names the images, disks and byte ranges that each fault hurts. The exit status is 3 when
-    there is one. What killed commands left of records is listed apart and is no fault.
+    there is one. What killed commands left of records is listed apart and is no fault. That the
+    store is older than it was when this machine last saw it, is one.
     """
     if not read_data and (sample is not None or max_age is not None):
         raise UsageError(
@@ -53,12 +67,16 @@ def check_store(
         )
     from amictl.actions import checking
 
-    with invocation.open_store() as store:
+    store, watch = invocation.open_watched_store()
+    with store:
+        if accept_state:
+            watch.accept()
         return checking.check_store(
             store,
             read_data=read_data,
             sample_percent=sample,
             max_age_seconds=max_age,
+            went_back=watch.findings,
             surroundings=invocation.surroundings,
         )
 
@@ -105,5 +123,8 @@ def rebuild_index(invocation: Invocation) -> Result:
     """
     from amictl.actions import rebuilding
 
-    with invocation.open_store() as store:
-        return rebuilding.rebuild_index(store, invocation.surroundings)
+    store, watch = invocation.open_watched_store()
+    with store:
+        result = rebuilding.rebuild_index(store, invocation.surroundings)
+        watch.accept_index()
+        return result

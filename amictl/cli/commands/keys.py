@@ -161,7 +161,10 @@ def export_key(
 
 @command(
     "describe-keys",
-    presentation=_KEY,
+    presentation=Presentation(
+        identifier="KeyId",
+        columns=("KeyId", "Amictl.Aliases", "KeyState", "Amictl.Protection", "Description"),
+    ),
     examples=[("All keys", "amictl describe-keys")],
 )
 @list_option("--key-ids", WordsType(), metavar="KEY...", help="Only these: ids, or alias/NAME.")

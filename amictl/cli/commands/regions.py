@@ -90,12 +90,10 @@ def create_region(
     from amictl.actions import regions as actions
 
     region = _region(name, directory, bucket_url, endpoint_url)
-    default = regions.default_directory()
-    actions.require_not_hiding(region, default)
+    places = regions.places(os.environ)
+    actions.require_not_hiding(places, region)
     new = NewStore(int(chunk_size.removesuffix("KiB")) * 1024, compression_level)
-    return actions.create_region(
-        regions.config_path(os.environ), region, new, default, invocation.surroundings
-    )
+    return actions.create_region(places, region, new, invocation.surroundings)
 
 
 def _region(
@@ -148,8 +146,7 @@ def describe_regions(
     from amictl.actions import regions as actions
 
     return actions.describe_regions(
-        regions.config_path(os.environ),
-        regions.default_directory(),
+        regions.places(os.environ),
         region_names,
         filters,
         dry_run=bool(dry_run),
@@ -189,8 +186,7 @@ def modify_region(
     from amictl.actions import regions as actions
 
     return actions.modify_region(
-        regions.config_path(os.environ),
-        regions.default_directory(),
+        regions.places(os.environ),
         name,
         default=default,
         max_concurrent_copies=max_concurrent_copies,
@@ -216,8 +212,7 @@ def delete_region(invocation: Invocation, name: str, forget: bool) -> Result:
     """
     from amictl.actions import regions as actions
 
-    path = regions.config_path(os.environ)
+    places = regions.places(os.environ)
     if forget:
-        return actions.forget_region(path, name, invocation.surroundings)
-    default = regions.default_directory()
-    return actions.delete_region(path, default, name, invocation.surroundings)
+        return actions.forget_region(places, name, invocation.surroundings)
+    return actions.delete_region(places, name, invocation.surroundings)

@@ -1,5 +1,6 @@
 """create-volume."""
 
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -8,8 +9,10 @@ import click
 
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
+from amictl.cli.key_options import luks_passphrase_options
 from amictl.cli.option_types import FILE, MomentType
 from amictl.cli.options import dry_run, id_option, tag_specifications, tags_of
+from amictl.cli.passphrases import PassphraseOptions, new_passphrase
 from amictl.errors import UnsupportedError, UsageError
 
 
@@ -33,6 +36,11 @@ from amictl.errors import UnsupportedError, UsageError
         (
             "Onto a block device",
             "amictl create-volume --snapshot-id snap-0123456789abcdef0 --force /dev/vg0/db",
+        ),
+        (
+            "A LUKS disk: plain nowhere but in the machine",
+            "amictl create-volume --snapshot-id snap-0123456789abcdef0 --luks"
+            " --luks-passphrase-file db.pass db.luks",
         ),
     ],
 )
@@ -64,6 +72,12 @@ from amictl.errors import UnsupportedError, UsageError
     help="Rewrite only the parts of an existing target that differ; a file gets the length of the"
     " snapshot. Until it is done, TARGET.amictl-incomplete stands beside the file.",
 )
+@click.option(
+    "--luks",
+    is_flag=True,
+    help="Write a LUKS disk (version 1), with a passphrase that is asked for; see below.",
+)
+@luks_passphrase_options
 @tag_specifications("volume")
 @dry_run()
 def create_volume(
@@ -76,10 +90,18 @@ def create_volume(
 
     The result has every byte of the snapshot and its exact length. Every byte is checked before
     it is written; a new file appears whole or not at all. Zeros become holes.
+
+    A LUKS disk takes the whole size of the volume and 2 MiB more, gets mode 0600, and needs
+    qemu-img, which reads the snapshot from amictl: a plain copy is on no disk. Lengths are rounded
+    up to whole sectors of 512 bytes. It is opened with its passphrase, not with a key of amictl:
+    by QEMU (-blockdev driver=luks,key-secret=...), or by cryptsetup luksOpen. Later snapshots of
+    such a file hold what is in the file, encrypted as it is: they share nothing with the snapshot,
+    so take them of the device that cryptsetup opened.
     """
     _require_one_source(options)
     from amictl.actions import restoring
 
+    options["luks_passphrase"] = _luks_passphrase(options)
     (tags,) = tags_of(tag_specifications, "volume")
     request = restoring.CreateVolumeRequest(tags=tags, dry_run=bool(dry_run), **options)
     with invocation.open_store() as store:
@@ -97,6 +119,23 @@ def _require_one_source(options: dict[str, Any]) -> None:
         raise _combination("--as-of needs --volume-id")
     if options["target"] is None:
         raise UsageError("Missing argument 'TARGET'.", code="MissingParameter")
+
+
+def _luks_passphrase(options: dict[str, Any]) -> Callable[[], str] | None:
+    """What gives the passphrase of a LUKS disk, if it is to be one. Raises UsageError."""
+    given = PassphraseOptions.taken_from(options, "luks_")
+    if not options.pop("luks"):
+        if given.is_given:
+            raise _combination("a passphrase for a LUKS disk needs --luks")
+        return None
+
+    def asked() -> str:
+        from amictl.keys.process import shield
+
+        shield()
+        return new_passphrase(given, "the LUKS disk", "luks-")
+
+    return asked
 
 
 def _empty_volume(size_gib: int, target: Path | None) -> UnsupportedError:

@@ -1,0 +1,113 @@
+"""The memory of the newest state that was seen of each store, in the user's state folder.
+
+It is worth having, and never in the way: what cannot be read counts as nothing, and what cannot be
+written is left. amictl-security(7), OLD STATES.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amictl.errors import UNREADABLE
+
+if TYPE_CHECKING:
+    from amictl.model.seen import SeenState
+    from amictl.store.observing import Finding
+    from amictl.store.store import Store
+
+_SIZE_MAX = 1 << 20
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """AMICTL_STATE, or the user's."""
+    if path := environment.get("AMICTL_STATE"):
+        return Path(path)
+    import platformdirs
+
+    return platformdirs.user_state_path("amictl")
+
+
+class Watch:
+    """Compares a store with what was seen of it, and remembers what it is when it is closed.
+
+    `findings` show that it went back in time; while there are any, nothing is remembered.
+    `changes` are what somebody else changed, and are remembered.
+    """
+
+    def __init__(self, store: "Store", environment: Mapping[str, str]) -> None:
+        from amictl.store import observing
+
+        self.findings: tuple[Finding, ...] = ()
+        self.changes: tuple[str, ...] = ()
+        self._store = store
+        self._path = state_folder(environment) / "seen" / f"{store.config.store_id}.json"
+        self._before = _read(self._path)
+        now = observing.observe(store)
+        if self._before is not None:
+            self.findings = tuple(observing.went_back(store, self._before, now))
+            self.changes = tuple(observing.changes_to_know(self._before, now))
+        if not self.findings:
+            self._keep(now)
+        store.on_close = self._remember
+
+    def accept(self) -> None:
+        """Forget what was seen: the store is meant to be as it is now."""
+        self.findings = self.changes = ()
+        self._before = None
+
+    def accept_index(self) -> None:
+        """Forget what was seen of the index, which was made anew."""
+        if self._before is not None:
+            self._before = replace(self._before, index_generation=None, index_digest=None)
+
+    def _remember(self) -> None:
+        from amictl.store import observing
+
+        if not self.findings:
+            self._keep(observing.observe(self._store))
+
+    def _keep(self, now: "SeenState") -> None:
+        from amictl.model.seen import newest_of
+
+        newest = now if self._before is None else newest_of(self._before, now)
+        if newest != self._before:
+            self._before = newest
+            with suppress(OSError):
+                _write(self._path, newest)
+
+
+def _read(path: Path) -> "SeenState | None":
+    """What was seen of the store whose memory this is."""
+    from amictl.formats import records
+    from amictl.model.seen import SeenState
+
+    with suppress(OSError, *UNREADABLE):
+        with path.open("rb") as file:
+            seen = records.decode(file.read(_SIZE_MAX), SeenState, str(path))
+        if seen.store_id == path.stem:
+            return seen
+    return None
+
+
+def _write(path: Path, seen: "SeenState") -> None:
+    """Replace the file, mode 0600, in a folder of mode 0700. Raises OSError.
+
+    It is not synced: after a power cut an older memory, or none, does no harm.
+    """
+    from amictl.formats import records
+
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(records.encode(seen))
+        temporary.rename(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise

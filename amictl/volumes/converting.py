@@ -1,0 +1,108 @@
+"""Disks in the formats of virtual machine monitors, written by qemu-img.
+
+qemu-img reads the disk from a socket that only it and we have, so no raw copy of it is on a disk,
+and writes to a file that we opened, which need not have a name.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from amictl.errors import StorageError, UnsupportedError
+from amictl.volumes import nbd
+
+SECTOR_SIZE = 512
+_REPORTED_BYTES = 2000
+_PR_SET_PDEATHSIG = 1
+_READERS = 8
+"""Requests that qemu-img has under way."""
+
+_libc = ctypes.CDLL(None)
+
+
+def require_converter() -> str:
+    """The path of qemu-img. Raises UnsupportedError if it is not installed."""
+    program = shutil.which("qemu-img")
+    if program is None:
+        raise UnsupportedError(
+            "disks that are not raw are written by qemu-img, which is not installed",
+            hint="install it, as with: apt install qemu-utils",
+        )
+    return program
+
+
+def convert(
+    disk: nbd.ServedDisk,
+    target: int,
+    path: Path,
+    options: Sequence[str],
+    inherited: Sequence[int] = (),
+) -> None:
+    """Make the open file `target`, which is to be called `path`, a disk in another format.
+
+    `options` are words for `qemu-img convert`, the format among them; the descriptors in
+    `inherited` keep their numbers there. The file is not durable yet. Raises what reading the disk
+    raised, UnsupportedError, StorageError. qemu-img ends when this returns, or when we are killed.
+    """
+    program = require_converter()
+    ours, theirs = socket.socketpair()
+    said = os.memfd_create("what qemu-img says")
+    try:
+        with theirs:
+            source = f"driver=nbd,server.type=fd,server.str={theirs.fileno()}"
+            words = [program, "convert", "-m", str(_READERS), *options, "--image-opts", source]
+            process = subprocess.Popen(
+                [*words, f"/proc/self/fd/{target}"],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                pass_fds=(theirs.fileno(), target, *inherited),
+                process_group=0,
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  (two system calls)
+            )
+        failure, status = _attend(process, ours, disk)
+        if failure is not None:
+            raise failure
+        if status != 0:
+            raise _failed(path, status, said)
+    finally:
+        ours.close()
+        os.close(said)
+
+
+def _attend(
+    process: subprocess.Popen[bytes], connection: socket.socket, disk: nbd.ServedDisk
+) -> tuple[Exception | None, int]:
+    """Serve the disk until the process has ended: what reading raised, and the exit status."""
+    try:
+        failure = nbd.serve(connection, disk)
+        connection.close()  # if it was we who hung up, it is not to wait for us
+        return failure, process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """What a child does before it becomes the program: it asks to be killed when we are gone."""
+
+    def ask() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+def _failed(path: Path, status: int, said: int) -> StorageError:
+    end = os.fstat(said).st_size
+    text = os.pread(said, _REPORTED_BYTES, max(0, end - _REPORTED_BYTES))
+    reason = text.decode(errors="replace").strip().removeprefix("qemu-img: ")
+    how = f"exit status {status}" if status >= 0 else f"signal {-status}"
+    return StorageError(f"qemu-img could not write {str(path)!r}: {reason or how}")
