@@ -163,8 +163,15 @@ def _error_in_200(handler: _Handler, answer: Answer) -> None:
 
 
 def _endless(handler: _Handler, answer: Answer) -> None:
-    """A length that nobody can have meant, and bytes without end."""
+    """A length that nobody can have meant, and bytes without end.
+
+    Only of an object: with the length of an error the client library asks for so much memory that
+    the program is aborted, which harms nothing but cannot be shown in the same process.
+    """
     status, headers, body = answer
+    if status >= 300:
+        handler.give(answer)
+        return
     with suppress(OSError):
         handler.give((status, headers, body), 1 << 50)
         while not handler.proxy.stalled.is_set():

@@ -1,5 +1,6 @@
 """Requests whose outcome is uncertain, and answers that cannot be meant."""
 
+import resource
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,3 +115,21 @@ def test_a_large_run_is_fetched_in_parts(region: Region) -> None:
     assert bytes(storage.map("index/a.run")) == content
     assert bytes(storage.map("index/a.run")) == content
     storage.close()
+
+
+def test_a_body_without_end_takes_no_memory(region: Region) -> None:
+    region.put_object("packs/a", bytes(100_000))
+    with proxied(region.server.port, "endless body", 0, 1_000_000) as proxy:
+        storage = region.storage(proxy.url, replace(SHORT, attempts=2, timeout_seconds=3))
+        before = _peak_bytes()
+        with pytest.raises((StorageError, CorruptStoreError)):
+            storage.read_into("packs/a", 0, memoryview(bytearray(1000)))
+        with pytest.raises((StorageError, CorruptStoreError)):
+            storage.read("packs/a")
+        proxy.stalled.set()
+        storage.close()
+    assert _peak_bytes() - before < 64_000_000
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
