@@ -253,6 +253,18 @@ def test_no_secret_is_anywhere(places: dict[str, bytes], secrets: dict[str, byte
     assert found == []
 
 
+@pytest.mark.needs("qemu-img")
+def test_a_luks_disk_and_the_way_to_it_have_no_window_of_the_disk(story: Story) -> None:
+    folder = story.amictl.folder
+    (snapshot, *_) = story.amictl("describe-snapshots", "--quiet").out.split()
+    words = ["--luks", "--luks-passphrase-file", folder / "passphrase", folder / "disk.luks"]
+    said = story.done("create-volume", "--snapshot-id", snapshot, "--debug", *words)
+    found = files_under(folder, story.exempt)
+    assert len(found["disk.luks"]) > SIZE
+    assert not any(story.canary.is_in(data) for data in (said.encode(), *found.values()))
+    assert not any(PASSPHRASE.encode() in data for data in found.values())
+
+
 def test_the_key_folder_has_a_passphrase_s_identity_only_sealed(story: Story) -> None:
     files = files_under(story.keys, ()).values()
     (identity,) = (data for data in files if data.startswith(b"-----BEGIN AGE ENCRYPTED FILE"))
