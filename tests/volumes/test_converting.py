@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from amictl.volumes.luks import (
     require_luks_target,
     write_luks,
 )
+from tests.conftest import await_end
 from tests.volumes.nbd_client import DISK_SIZE, ZEROS, MemoryDisk, SoundDisk
 
 pytestmark = pytest.mark.needs_tool("qemu-img")
@@ -137,20 +137,9 @@ def test_qemu_ends_with_us(tmp_path: Path, number: signal.Signals) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        child = Path("/proc", process.stdout.readline().strip(), "stat")
-        assert "(qemu-img)" in child.read_text()
+        child = int(process.stdout.readline())
+        assert Path(f"/proc/{child}/comm").read_text() == "qemu-img\n"
         process.send_signal(number)
         process.wait(60)
-    deadline = time.monotonic() + 60
-    while _is_alive(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not _is_alive(child)
+    await_end(child)
     assert list(tmp_path.iterdir()) == []
-
-
-def _is_alive(stat: Path) -> bool:
-    """Whether a process is there that nobody needs to wait for only."""
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
