@@ -5,6 +5,7 @@ and writes to a file that we opened, which need not have a name.
 """
 
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -105,4 +106,6 @@ def _failed(path: Path, status: int, said: int) -> StorageError:
     text = os.pread(said, _REPORTED_BYTES, max(0, end - _REPORTED_BYTES))
     reason = text.decode(errors="replace").strip().removeprefix("qemu-img: ")
     how = f"exit status {status}" if status >= 0 else f"signal {-status}"
-    return StorageError(f"qemu-img could not write {str(path)!r}: {reason or how}")
+    full = os.strerror(errno.ENOSPC) in reason
+    hint = "free some space, then run the command again" if full else None
+    return StorageError(f"qemu-img could not write {str(path)!r}: {reason or how}", hint=hint)
