@@ -358,21 +358,20 @@ def address(tmp_path: Path) -> Iterator[str]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        listener.settimeout(60)
-        thread = threading.Thread(target=_serve_all, args=(listener,))
+        over = threading.Event()
+        thread = threading.Thread(target=_serve_all, args=(listener, over))
         thread.start()
         yield f"nbd+unix:///?socket={path}"
-        listener.shutdown(socket.SHUT_RDWR)
+        over.set()
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(path))
         thread.join(60)
+        assert not thread.is_alive()
 
 
-def _serve_all(listener: socket.socket) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        connection.settimeout(None)
+def _serve_all(listener: socket.socket, over: threading.Event) -> None:
+    while not over.is_set():
+        connection, _ = listener.accept()
         with connection:
             serve(connection, SoundDisk())
 
