@@ -12,6 +12,7 @@ from amictl.errors import (
     CorruptStoreError,
     DryRunError,
     KeyUnavailableError,
+    StorageError,
     UnsupportedError,
     UsageError,
 )
@@ -137,3 +138,30 @@ def test_without_qemu_nothing_is_begun(fresh: Made, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UnsupportedError, match="qemu-img"):
         luks(fresh, fresh.path)
     assert not fresh.path.exists()
+
+
+@pytest.mark.needs("root", "losetup")
+def test_a_block_device_is_refused_with_the_way_to_do_it(fresh: Made) -> None:
+    image = fresh.workshop.file("device.raw", b"", 16 * MIB)
+    words = ["losetup", "--find", "--show", str(image)]
+    device = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        with pytest.raises(UnsupportedError) as caught:
+            luks(fresh, Path(device), force=True)
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+    assert "cryptsetup luksFormat" in str(caught.value.hint)
+
+
+@pytest.mark.needs("root")
+def test_a_full_file_system_is_told_and_nothing_is_left(fresh: Made) -> None:
+    folder = fresh.path.parent / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=True)
+    try:
+        with pytest.raises(StorageError, match="No space left on device") as caught:
+            luks(fresh, folder / "disk.luks")
+        assert "free some space" in str(caught.value.hint)
+        assert list(folder.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

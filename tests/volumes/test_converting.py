@@ -102,6 +102,14 @@ def test_without_qemu_it_is_told_what_to_install(target, monkeypatch, tmp_path: 
         require_luks_target(tmp_path / "target", in_place=False)
 
 
+def test_a_program_that_cannot_be_started_is_told(target, monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "qemu-img").write_bytes(b"no program")
+    (tmp_path / "qemu-img").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StorageError, match=r"cannot start .*/qemu-img"):
+        convert(SoundDisk(), *target, ["-O", "qcow2"])
+
+
 @pytest.mark.parametrize("passphrase", ["", "before\0after"])
 def test_a_passphrase_that_would_be_shortened_is_refused(passphrase: str) -> None:
     with pytest.raises(UsageError, match="zero byte"):

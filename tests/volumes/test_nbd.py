@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amictl.errors import InterruptedBySignalError
 from amictl.volumes.nbd import READ_SIZE_MAX, serve
 from tests.volumes.nbd_client import (
     DAMAGED,
@@ -207,6 +208,19 @@ def test_what_cannot_be_had_is_an_error_and_the_next_read_works(
     failure = one.end()
     assert failure is not None
     assert failure.message == "damaged here"
+
+
+def test_an_interruption_is_not_an_error_of_the_disk() -> None:
+    class Interrupted(SoundDisk):
+        def read(self, offset: int, length: int) -> bytes:
+            raise InterruptedBySignalError(15)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(bytes(3) + b"\3IHAVEOPT" + struct.pack(">II", 1, 0))
+        Client(ours).request(0, 0, 8)
+        with pytest.raises(InterruptedBySignalError):
+            serve(theirs, Interrupted())
 
 
 def test_errors_are_simple_where_structured_replies_were_not_agreed_on(
