@@ -3,7 +3,6 @@
 amictl-store(5), DOMAINS.
 """
 
-import hmac
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -170,6 +169,8 @@ def _keyring(store: "Store", key_id: str) -> Keyring:
 
 def _opened(header: DomainHeader, secret: bytes) -> SealedDomain:
     """Raises CorruptStoreError unless the header is of this secret."""
+    import hmac
+
     from amictl.content.sealing import derive
 
     domain_id = bytes.fromhex(header.domain_id)
