@@ -2,28 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
-from amictl.errors import DryRunError, UnsupportedError, UsageError
+from amictl.errors import DryRunError, UsageError
 from amictl.formats import records as record_format
 from amictl.formats import shapes
 from amictl.model import facts
+from amictl.model.encryption import EncryptionRequest
 from amictl.model.ids import new_id
 from amictl.model.images import require_name
 from amictl.model.records import (
     Attributes,
     ImageCore,
     PendingImage,
+    SnapshotCore,
     tags_from,
 )
 from amictl.model.surroundings import Surroundings
 from amictl.model.tags import tags_with, users_tags
 from amictl.model.texts import require_description, require_text
 from amictl.model.times import parse_timestamp, timestamp
-from amictl.store import catalog, copies, events, image_names, settings, tokens
-from amictl.store.copies import SnapshotCopy, pending_copy
+from amictl.store import catalog, copies, events, image_names, tokens
+from amictl.store.copies import Outcome, SnapshotCopy, pending_copy
 from amictl.store.image_states import AVAILABLE, registered_image, unavailable
 from amictl.store.pending import Work, unfinished
 from amictl.store.snapshot_states import completed_snapshot
@@ -31,6 +33,8 @@ from amictl.store.store import Store
 from amictl.store.writing import Writer
 
 MAX_TOKEN_CHARACTERS = 128
+_OF_THE_MAC = (facts.MAC_DOMAIN, facts.MAPPED_CONTENT, facts.COPIED_CORE)
+"""What a copy has of its own."""
 
 OnBegun = Callable[[dict[str, Any]], None]
 
@@ -39,7 +43,7 @@ OnBegun = Callable[[dict[str, Any]], None]
 class CopySnapshotRequest:
     """`source_region` is the name of the region that is copied from.
 
-    `encrypted` is None where nothing was said.
+    `encrypted` is None where nothing was said. With `recut` the content is cut anew.
     """
 
     source_region: str
@@ -47,13 +51,14 @@ class CopySnapshotRequest:
     description: str = ""
     encrypted: bool | None = None
     kms_key_id: str | None = None
+    recut: bool = False
     tags: dict[str, str] | None = None
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CopyImageRequest:
-    """`source_region` and `encrypted` as for snapshots.
+    """`source_region`, `encrypted` and `recut` as for snapshots.
 
     With `copy_image_tags` the image gets the tags of its source; `image_tags` go before them.
     """
@@ -64,11 +69,20 @@ class CopyImageRequest:
     description: str = ""
     encrypted: bool | None = None
     kms_key_id: str | None = None
+    recut: bool = False
     copy_image_tags: bool = False
     image_tags: dict[str, str] | None = None
     snapshot_tags: dict[str, str] | None = None
     client_token: str | None = None
     dry_run: bool = False
+
+
+class _Planned(NamedTuple):
+    """The new image, the one that it is copied from, and the copies that it will map."""
+
+    image: PendingImage
+    source: ImageCore
+    snapshots: list[SnapshotCopy]
 
 
 class _DoneBeforeError(Exception):
@@ -91,12 +105,13 @@ def copy_snapshot(
     `on_begun` is called with it as soon as the copy shows as pending; should the source vanish
     after that, the copy ends in `error`. Raises SnapshotNotFoundError, ConflictError
     (IncorrectState) for a source that is not completed, CorruptStoreError where it is damaged,
-    UsageError, UnsupportedError, BusyError (ResourceLimitExceeded), StorageError.
+    or forged; UsageError, UnsupportedError, KeyNotFoundError and KeyUnavailableError, before any
+    work; BusyError (ResourceLimitExceeded), StorageError.
     """
     target.require_features("write")
     require_description(request.description)
     core = completed_snapshot(source, request.source_snapshot_id)
-    _require_same_encryption(target, request.encrypted, request.kms_key_id)
+    outcome = _outcome(source, target, core, request, surroundings)
     copies.require_room(target)
     if request.dry_run:
         raise DryRunError
@@ -116,9 +131,9 @@ def copy_snapshot(
         Writer(target, surroundings.random_bytes) as writer,
     ):
         on_begun(result)
-        plans = [SnapshotCopy(work, core, request.source_region)]
-        (copied,) = copies.move(source, writer, plans, files, surroundings)
-        copies.complete(target, copied, work, surroundings)
+        plan = SnapshotCopy(work, core, request.source_region, outcome)
+        (copied,) = copies.move(source, writer, [plan], files, surroundings)
+        copies.complete(target, copied, plan, surroundings)
         events.record(target, surroundings, "CopySnapshot", (snapshot_id,), "completed")
     return result | shapes.copied_member([copied])
 
@@ -142,7 +157,7 @@ def copy_image(
     before = _done_before(target, request)
     if before is not None:
         return _again(before, request, on_begun)
-    image, snapshots = _planned(source, target, request, surroundings)
+    image, image_before, snapshots = _planned(source, target, request, surroundings)
     if request.dry_run:
         raise DryRunError
     works: list[Work] = [*(snapshot.work for snapshot in snapshots), image]
@@ -160,10 +175,11 @@ def copy_image(
         ):
             on_begun({"ImageId": ids[0]})
             cores = copies.move(source, writer, snapshots, files, surroundings)
-            for core, snapshot in zip(cores, snapshots, strict=True):
-                copies.complete(target, core, snapshot.work, surroundings)
+            for one, snapshot in zip(cores, snapshots, strict=True):
+                copies.complete(target, one, snapshot, surroundings)
             attributes = Attributes(ids[0], 0, AVAILABLE, image.description, image.tags)
-            catalog.put_image(target, image.image, attributes)
+            core = copies.complete_image(target, image.image, image_before, snapshots)
+            catalog.put_image(target, core, attributes)
             events.record(target, surroundings, "CopyImage", ids, AVAILABLE)
     except _DoneBeforeError as error:
         return _again(error.image_id, request, on_begun)
@@ -208,25 +224,26 @@ def _digest(request: CopyImageRequest) -> str:
 
 def _planned(
     source: Store, target: Store, request: CopyImageRequest, surroundings: Surroundings
-) -> tuple[PendingImage, list[SnapshotCopy]]:
-    """The new image, and the copies that it will map. Raises what `copy_image` raises."""
+) -> _Planned:
+    """Raises what `copy_image` raises."""
     image_names.require_free(target, request.name)
     image, attributes = _available(source, request.source_image_id)
     mapped = dict.fromkeys(one.snapshot_id for one in image.mappings if one.snapshot_id)
     cores = [completed_snapshot(source, snapshot_id) for snapshot_id in mapped]
-    _require_same_encryption(target, request.encrypted, request.kms_key_id)
+    outcomes = [_outcome(source, target, core, request, surroundings) for core in cores]
+    copies.require_image(source, image, outcomes)
     copies.require_room(target)
     start_time = timestamp(surroundings.now())
     image_id = new_id("ami", surroundings.random_bytes)
     plans: dict[str | None, SnapshotCopy] = {}
-    for core in cores:
+    for core, outcome in zip(cores, outcomes, strict=True):
         snapshot_id = new_id("snap", surroundings.random_bytes)
         work = replace(
             pending_copy(source, target, core, snapshot_id, start_time),
             description=_description(image_id, image.image_id, core.snapshot_id, start_time),
             tags=tags_from(request.snapshot_tags or {}),
         )
-        plans[core.snapshot_id] = SnapshotCopy(work, core, request.source_region)
+        plans[core.snapshot_id] = SnapshotCopy(work, core, request.source_region, outcome)
     new_ids = {given: plan.work.snapshot_id for given, plan in plans.items()}
     copied = replace(
         image,
@@ -239,7 +256,7 @@ def _planned(
         ),
         signatures=(),
         further=tags_from(
-            {tag.key: tag.value for tag in image.further}
+            {tag.key: tag.value for tag in image.further if tag.key not in _OF_THE_MAC}
             | {
                 facts.SOURCE_IMAGE: image.image_id,
                 facts.SOURCE_IMAGE_REGION: request.source_region,
@@ -248,7 +265,8 @@ def _planned(
     )
     tags = users_tags(attributes.tags) if request.copy_image_tags else ()
     together = tags_with(tags, request.image_tags or {})
-    return PendingImage(copied, request.description, together), list(plans.values())
+    pending = PendingImage(copied, request.description, together)
+    return _Planned(pending, image, list(plans.values()))
 
 
 def _description(image_id: str, source_id: str, snapshot_id: str, start_time: str) -> str:
@@ -270,15 +288,18 @@ def _available(source: Store, image_id: str) -> tuple[ImageCore, Attributes]:
     return image, attributes
 
 
-def _require_same_encryption(target: Store, encrypted: bool | None, kms_key_id: str | None) -> None:
-    """Raises UsageError, UnsupportedError unless a copy is as its source: in the plain domain."""
-    if kms_key_id is not None and not encrypted:
-        raise UsageError(
-            "The parameter [KmsKeyId] requires the parameter Encrypted to be set.",
-            hint="give --encrypted too",
-            code="InvalidParameterDependency",
-        )
-    if encrypted or settings.read(target).encryption_by_default:
-        raise UnsupportedError(
-            "copies cannot be encrypted by this version", hint="leave --encrypted out"
-        )
+def _outcome(
+    source: Store,
+    target: Store,
+    core: SnapshotCore,
+    request: CopySnapshotRequest | CopyImageRequest,
+    surroundings: Surroundings,
+) -> Outcome:
+    return copies.outcome_of(
+        source,
+        target,
+        core,
+        EncryptionRequest(request.encrypted, request.kms_key_id),
+        recut=request.recut,
+        surroundings=surroundings,
+    )

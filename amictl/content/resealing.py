@@ -5,6 +5,7 @@ domain, and so is that of a node. Only stored names differ.
 """
 
 from amictl.content.domains import Domain, RandomBytes, SealedDomain
+from amictl.errors import CorruptStoreError
 from amictl.formats.frame import ClearFrame
 from amictl.formats.node import BodyToSeal, ClearNode
 from amictl.model.blockmap import NAME_SIZE, Name, NodeName
@@ -15,11 +16,11 @@ def resealed_frame(
 ) -> tuple[tuple[Name, ...], bytes]:
     """The stored names and the stored bytes of a whole frame in another domain.
 
-    Raises CorruptStoreError if it was changed after it was sealed. Whoever reseals from the plain
-    domain, where there is no seal, compares the content with its names first.
+    Raises CorruptStoreError if it was changed after it was sealed, or its names do not go
+    together. What the plain domain says of its content is believed: whoever reads it compares.
     """
     body = source.open_frame(clear)
-    names = tuple(target.stored_names(_first_names(body, len(clear.names))))
+    names = _names_in(target, body, clear.names, source)
     return names, target.seal_frame(names, clear.codec, body, random_bytes)
 
 
@@ -30,10 +31,16 @@ def resealed_node(
     under names of that domain too. Raises CorruptStoreError.
     """
     body = source.open_node(clear)
-    children = tuple(target.stored_names(_first_names(body, len(clear.children))))
+    children = _names_in(target, body, clear.children, source)
     return target.seal_node(BodyToSeal(clear.level, children, bytes(body)), random_bytes)
 
 
-def _first_names(body: memoryview, count: int) -> list[Name]:
-    listed = bytes(body[: NAME_SIZE * count])
-    return [listed[at : at + NAME_SIZE] for at in range(0, len(listed), NAME_SIZE)]
+def _names_in(
+    target: Domain, body: memoryview, names: tuple[Name, ...], source: Domain
+) -> tuple[Name, ...]:
+    """The stored names in the target of what begins with the plain names of `names`."""
+    listed = bytes(body[: NAME_SIZE * len(names)])
+    plain = tuple(listed[at : at + NAME_SIZE] for at in range(0, len(listed), NAME_SIZE))
+    if tuple(source.stored_names(plain)) != names:
+        raise CorruptStoreError("stored names do not go with the plain ones")
+    return tuple(target.stored_names(plain))

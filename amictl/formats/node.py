@@ -117,6 +117,15 @@ def encode_sealed(
     return data + checksum(data)
 
 
+def encode_again(clear: ClearNode) -> bytes:
+    """The bytes that a node was read from, whether it was opened or not."""
+    own = () if clear.domain == PLAIN_DOMAIN else (clear.name,)
+    head = _clear(clear.domain, clear.level, (*own, *clear.children))
+    stored = _LENGTH_END + len(head) + len(clear.body) + CHECKSUM_SIZE
+    data = b"".join((MAGIC, stored.to_bytes(4, "little"), head, clear.body))
+    return data + checksum(data)
+
+
 def name_of(data: Buffer) -> Name:
     """The plain name of a node that was encoded in the plain domain (not of arbitrary bytes)."""
     view = memoryview(data)

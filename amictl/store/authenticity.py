@@ -14,6 +14,7 @@ from amictl.formats import records as record_format
 from amictl.model import facts
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, tags_from
 from amictl.store import catalog, layout
+from amictl.store.domains import opened
 from amictl.store.lineages import is_encrypted
 from amictl.store.store import Store
 
@@ -123,6 +124,18 @@ def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
         raise _forged(core)
     if state == UNCONFIRMED:
         confirm(store, core)
+
+
+def require_recorded(store: Store, core: SnapshotCore | ImageCore) -> None:
+    """Raises CorruptStoreError if a core is forged, as far as the key is at hand.
+
+    Unlike `require_authentic` it writes nothing down.
+    """
+    domain_id = mac_domain(core)
+    if domain_id is not None:
+        domain = opened(store, domain_id)
+        if isinstance(domain, SealedDomain) and not _is_recorded(core, domain):
+            raise _forged(core)
 
 
 def confirm(store: Store, core: SnapshotCore | ImageCore) -> None:

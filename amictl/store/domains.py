@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from amictl.content.domains import SealedDomain
+from amictl.content.domains import Domain, SealedDomain
 from amictl.errors import (
     AmictlError,
     CorruptStoreError,
@@ -98,6 +98,54 @@ def open_domain(store: "Store", domain_id: str) -> SealedDomain:
     if len(header.wrapped) > WRAPPED_SIZE_MAX:
         raise CorruptStoreError(f"{layout.domain(domain_id)} has a secret that is too long")
     return _opened(header, _keyring(store, header.key_id).unwrap(header))
+
+
+def opened(store: "Store", domain_id: str) -> Domain | None:
+    """A domain, or None if its key is not at hand.
+
+    Raises CorruptStoreError for a header that is damaged.
+    """
+    try:
+        return store.domain(domain_id)
+    except KeyUnavailableError:
+        return None
+
+
+def require_same(source: "Store", target: "Store", domain_id: str) -> None:
+    """Raises CorruptStoreError if a domain has another secret in the target than in the source."""
+    _merged(source, target, domain_id)
+
+
+def bring_header(source: "Store", target: "Store", domain_id: str) -> None:
+    """Have the header of a domain of the source in the target too; durable when it returns.
+
+    Of two that are there, the newer one stays; but one that the target has is replaced only if
+    the key is at hand, and opens the other: else whoever can write to the source could take
+    everything away that the target has in the domain. Raises CorruptStoreError.
+    """
+    place = layout.domain(domain_id)
+    while (header := _merged(source, target, domain_id)) is not None:
+        after, before = header
+        if target.storage.replace_if_unchanged(place, after, before):
+            return
+
+
+def _merged(source: "Store", target: "Store", domain_id: str) -> tuple[bytes, bytes | None] | None:
+    """The bytes of the header that the target is to have, and what it has; None if that stays."""
+    header = read_header(source, domain_id)
+    opened(source, domain_id)  # one that was tampered with goes nowhere
+    try:
+        present = read_header(target, domain_id)
+    except ObjectMissingError:
+        return record_format.encode(header), None
+    if (present.commitment, present.key_id) != (header.commitment, header.key_id):
+        raise CorruptStoreError(
+            f"{layout.domain(domain_id)} has another secret in the region to copy to",
+            hint="check-key in both regions says which of the two is damaged",
+        )
+    if header.generation <= present.generation or opened(source, domain_id) is None:
+        return None
+    return record_format.encode(header), record_format.encode(present)
 
 
 def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDomain:

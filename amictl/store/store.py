@@ -193,6 +193,10 @@ class Store:
         """The same, as far as it needs no key."""
         return self._read_node(name, lambda clear: clear)
 
+    def read_both(self, name: Name) -> tuple[ClearNode, Node]:
+        """A node, and how it is stored."""
+        return self._read_node(name, lambda clear: (clear, self._opened(clear)))
+
     def _read_node(self, name: Name, use: Callable[[ClearNode], Found]) -> Found:
         try:
             return self._read_node_anywhere(name, use)

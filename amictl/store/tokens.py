@@ -63,6 +63,8 @@ def _result(store: Store, found: CopyToken, request: str) -> str | None:
             hint="give another --client-token, or the same request",
             code="IdempotentParameterMismatch",
         )
+    # Whoever made it may have been killed before it was durable.
+    store.storage.settle(layout.core(found.image_id).rpartition("/")[0])
     return found.image_id
 
 

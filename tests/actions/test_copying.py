@@ -22,6 +22,7 @@ from amictl.actions.describing_images import describe_images
 from amictl.actions.recycling import list_snapshots_in_recycle_bin
 from amictl.actions.retention import CreateRuleRequest, create_rule
 from amictl.actions.snapshots import delete_snapshot
+from amictl.content.domains import PLAIN
 from amictl.content.naming import chunk_name
 from amictl.errors import (
     BusyError,
@@ -30,8 +31,8 @@ from amictl.errors import (
     DryRunError,
     ImageNameDuplicateError,
     ImageNotFoundError,
+    KeyUnavailableError,
     SnapshotNotFoundError,
-    UnsupportedError,
     UsageError,
 )
 from amictl.formats import frame as frame_format
@@ -286,7 +287,7 @@ def test_encryption_by_default_is_not_bypassed(regions: Regions) -> None:
     snapshot_id = regions.east.snapshot_id(disk_of(regions.east))
     with regions.west.open() as store:
         settings.change(store, lambda before: replace(before, encryption_by_default=True))
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(KeyUnavailableError):
         regions.copy_snapshot(snapshot_id)
 
 
@@ -543,7 +544,7 @@ def test_what_a_frame_needs_goes_along(regions: Regions) -> None:
         frame = frame_format.encode([chunk_name(needed)], [6000], 0, needed)
         writer.add_frame(frame, (chunk_name(needed),))
         writer.add_frame(frame_that_needs(chunk_name(needed), used), (chunk_name(used),))
-        root = writer.add_node(leaf)
+        root = writer.add_node(leaf, PLAIN).stored
         writer.publish()
     east.put_core(replace(core, root=root.hex()))
     copied = regions.copy_snapshot(core.snapshot_id)

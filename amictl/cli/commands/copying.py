@@ -43,7 +43,16 @@ def _kms_key_id() -> Decorator:
     return click.option(
         "--kms-key-id",
         metavar="KEY",
-        help="The key to encrypt the copy with; it needs --encrypted.",
+        help="The key to encrypt the copy with: an id, an alias or an ARN; it needs --encrypted.",
+    )
+
+
+def _recut() -> Decorator:
+    return click.option(
+        "--recut",
+        is_flag=True,
+        help="Cut the content of an encrypted copy anew, so that its lengths do not show what its"
+        " source is; everything is read and compressed again.",
     )
 
 
@@ -62,6 +71,12 @@ def _kms_key_id() -> Decorator:
             " --source-image-id ami-0123456789abcdef0 --name web --client-token 2026-11-22"
             " --tag-specifications 'ResourceType=image,Tags=[{Key=from,Value=local}]'",
         ),
+        (
+            "Encrypted there with a key of its own",
+            "amictl copy-image --region backup --source-region local"
+            " --source-image-id ami-0123456789abcdef0 --name web"
+            " --encrypted --kms-key-id alias/backup",
+        ),
     ],
 )
 @_source_region()
@@ -70,6 +85,7 @@ def _kms_key_id() -> Decorator:
 @_description()
 @_encrypted()
 @_kms_key_id()
+@_recut()
 @yes_no("--copy-image-tags/--no-copy-image-tags", help="Give the copy the tags of its source.")
 @tag_specifications("image and its snapshots")
 @click.option(
@@ -95,6 +111,11 @@ def copy_image(
     that was interrupted goes on where it was when the command is run again. Deprecation,
     protection and permissions are not copied. Should the source be deleted while --no-wait leaves
     a worker at it, the copy fails.
+
+    A disk that is encrypted keeps its key, which is not needed for that: a copy that is made
+    without it is unconfirmed until a command with the key has read it. With another key it is
+    sealed anew, shares nothing with its source, and holds nothing that only others had; the
+    next copy with this key is an increment again. Nothing that is encrypted becomes plain.
     """
     if no_wait and (result := invocation.detached()):
         return result
@@ -139,6 +160,7 @@ def copy_image(
 @_description()
 @_encrypted()
 @_kms_key_id()
+@_recut()
 @tag_specifications("snapshot")
 @no_wait(_REACHED)
 @dry_run()
@@ -152,7 +174,7 @@ def copy_snapshot(
     """Copy a snapshot from another region, or within one.
 
     It goes to the region that the command is for, as copy-image does with the snapshots of an
-    image. The volume of the copy is what its disk is in that region, so that the next snapshot of
+    image, plain or encrypted. The volume of the copy is what its disk is in that region, so that the next snapshot of
     the disk there is an increment of the copy.
     """
     if no_wait and (result := invocation.detached()):
