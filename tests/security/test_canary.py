@@ -123,20 +123,21 @@ def use(story: Story, image: str, snapshot: str) -> None:
 
 
 def copy(story: Story, image: str, snapshot: str, plain: str) -> None:
-    """Between domains and regions, with the key and without; those that are refused say so."""
+    """Plain to encrypted, key to key, and with the same key, which need not be there."""
     folder = story.amictl.folder
     story.done("create-region", "away", "--directory", folder / "away")
     to_away = ["--region", "away", "--debug", "--source-region"]
     for key in ("one", "two"):
         sealed = ["--encrypted", "--kms-key-id", f"alias/{key}"]
         from_plain = ["plain", "--source-image-id", plain, "--name", f"plain-{key}"]
-        story.run("copy-image", *to_away, *from_plain, *sealed)
+        story.done("copy-image", *to_away, *from_plain, *sealed)
         from_here = ["local", "--source-image-id", image, "--name", f"sealed-{key}"]
-        story.run("copy-image", *to_away, *from_here, *sealed)
-    story.run("copy-snapshot", *to_away, "local", "--source-snapshot-id", snapshot)
+        story.done("copy-image", *to_away, *from_here, *sealed)
+    story.done("copy-snapshot", *to_away, "local", "--source-snapshot-id", snapshot)
     keyless = {"AMICTL_KEYS": str(folder / "nothing")}
     words = ["copy-snapshot", *to_away, "local", "--source-snapshot-id", snapshot]
     finished = story.amictl(*words, **keyless)
+    assert finished.status == 0
     story.said["without the key"] = finished.out + finished.err
     for words in (["check-store", "--read-data"], ["describe-store"]):
         story.run(*words, "--region", "away")
