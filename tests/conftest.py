@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,23 @@ class Home:
             check=False,
         )
         return Finished(finished.returncode, finished.stdout, finished.stderr)
+
+
+def is_running(process: int) -> bool:
+    """Whether there is such a process, and more of it than its exit status."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def await_end(process: int, seconds: float = 60) -> None:
+    """Wait for the end of a process that is not ours; the time is over when it hangs."""
+    deadline = time.monotonic() + seconds
+    while is_running(process):
+        assert time.monotonic() < deadline, f"process {process} still runs"
+        time.sleep(0.01)
 
 
 @pytest.fixture

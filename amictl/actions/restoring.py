@@ -19,15 +19,8 @@ from amictl.model.volumes import AVAILABLE, DiskState, Volume
 from amictl.storage.disk import make_private
 from amictl.store import catalog, events, volume_records
 from amictl.store.filling import Filling
-from amictl.store.serving import ServedSnapshot
 from amictl.store.store import Store
 from amictl.volumes.extents import all_segments, data_segments
-from amictl.volumes.luks import (
-    luks_content_size,
-    require_luks_passphrase,
-    require_luks_target,
-    write_luks,
-)
 from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
 from amictl.volumes.written_files import written_file
 
@@ -66,6 +59,8 @@ def create_volume(
     if request.in_place and request.force:
         raise UsageError("--in-place and --force exclude each other")
     if request.luks_passphrase is not None:
+        from amictl.volumes.luks import require_luks_target
+
         require_luks_target(request.target, in_place=request.in_place)
     require_free(request.target, overwrite=request.force or request.in_place)
     existing = (request.in_place and request.target.exists()) or is_device(request.target)
@@ -106,6 +101,9 @@ def _create_luks(
     surroundings: Surroundings,
 ) -> dict[str, Any]:
     """Write a new LUKS disk. Its own size is what its header takes more than its content."""
+    from amictl.store.serving import ServedSnapshot
+    from amictl.volumes.luks import luks_content_size, require_luks_passphrase, write_luks
+
     assert request.luks_passphrase is not None
     passphrase = request.luks_passphrase()
     require_luks_passphrase(passphrase)

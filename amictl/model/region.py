@@ -10,9 +10,9 @@ from amictl.errors import UsageError
 DEFAULT_CHUNK_SIZE_BYTES = 32 * 1024
 DEFAULT_COMPRESSION_LEVEL = 3
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()-]+)*/?")
-_ENDPOINT_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9!_.*'()-]+)*/?")
+_NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_BUCKET_URL = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()-]+)*/?"
+_ENDPOINT_URL = r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9!_.*'()-]+)*/?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class NewStore:
 
 def require_region_name(name: str) -> str:
     """Return `name` if a region can have it. Raises UsageError."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise UsageError(
             f"invalid region name {name!r}",
             hint="1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end",
@@ -69,7 +69,7 @@ def require_region_name(name: str) -> str:
 
 def require_bucket_url(url: str) -> str:
     """Return `url` if it names a bucket, and perhaps a prefix in it. Raises UsageError."""
-    if not _BUCKET_URL.fullmatch(url):
+    if not re.fullmatch(_BUCKET_URL, url):
         raise UsageError(
             f"{url!r} does not name a bucket", hint="write s3://BUCKET or s3://BUCKET/PREFIX"
         )
@@ -78,7 +78,7 @@ def require_bucket_url(url: str) -> str:
 
 def require_endpoint_url(url: str) -> str:
     """Return `url` if it names an object store. Raises UsageError."""
-    if not _ENDPOINT_URL.fullmatch(url):
+    if not re.fullmatch(_ENDPOINT_URL, url):
         raise UsageError(
             f"{url!r} is not the address of an object store", hint="write https://HOST[:PORT]"
         )

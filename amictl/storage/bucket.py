@@ -20,7 +20,7 @@ from amictl.storage.cache import Cache
 from amictl.storage.disk import Disk
 from amictl.storage.leases import ENDED, TTL_SECONDS, Leases
 from amictl.storage.places import BucketPlace
-from amictl.storage.s3 import READ_SIZE_MAX, Answered, Bucket, DeniedError, Patience
+from amictl.storage.s3 import READ_SIZE_MAX, Answered, Bucket, NotKnownError, Patience
 
 BLOCK_SIZE = 1 << 20
 _BLOCKS_IN_MEMORY = 32
@@ -258,9 +258,7 @@ class BucketStorage:
             etag = self._bucket.get(name).etag
             conditional &= self._bucket.put_over(name, b"3", etag)
             conditional &= not self._bucket.put_over(name, b"4", etag)
-        except DeniedError:
-            raise
-        except StorageError:
+        except NotKnownError:
             conditional = False
         self._leases.removed(name)
         abilities = {"ConditionalWrites": conditional, "format": "amictl-bucket", "version": 1}

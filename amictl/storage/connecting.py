@@ -56,7 +56,7 @@ def _client_options(place: BucketPlace, timeout_seconds: float) -> Any:
     return {
         "allow_http": (place.endpoint_url or "").startswith("http://"),
         "timeout": timedelta(seconds=timeout_seconds),
-        "connect_timeout": timedelta(seconds=min(10.0, timeout_seconds)),
+        "connect_timeout": timedelta(seconds=min(5.0, timeout_seconds)),
         **_only_own_hosts(place, os.environ),
     }
 

@@ -8,7 +8,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,10 +26,14 @@ from amictl.storage.places import BucketPlace
 Answer = TypeVar("Answer")
 
 READ_SIZE_MAX = 256 << 20
+_CHUNK_SIZE = 1 << 20
 _LISTED_MAX = 20_000_000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-_RETRIED = {None, 408, 409, 429, *range(500, 600)}
+_REFUSED = {400, 405, 501}
+"""What a server answers that does not know what was asked."""
+
+_RETRIED = {None, 408, 409, 429, *range(500, 600)} - _REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,10 @@ class DeniedError(StorageError):
     """The credentials do not allow this request."""
 
     code = "UnauthorizedOperation"
+
+
+class NotKnownError(StorageError):
+    """The server does not know how to do this."""
 
 
 class Bucket:
@@ -210,9 +218,7 @@ class Bucket:
             raise CorruptStoreError(
                 f"{self.where(name)} was answered with bytes {start} to {stop} of {meta['size']}"
             )
-        data = bytes(reply.bytes())
-        if len(data) != stop - start:
-            raise OSError(f"{len(data)} bytes came instead of {stop - start}")
+        data = b"".join(_bounded(reply.stream(min_chunk_size=_CHUNK_SIZE), stop - start))
         return Answered(data, meta["e_tag"] or "", meta["last_modified"].timestamp(), meta["size"])
 
     def _listed(self, folder: str) -> Iterator[Listed]:
@@ -260,7 +266,21 @@ class Bucket:
                 hint="amictl-buckets(7) has the policies that a bucket needs",
             )
         reason = f"{_status(error) or ''} {code[1] if code else ''}".strip()
-        return StorageError(f"cannot {doing} {place}: {reason or _first_line(text)}")
+        kind = NotKnownError if _status(error) in _REFUSED else StorageError
+        return kind(f"cannot {doing} {place}: {reason or _first_line(text)}")
+
+
+def _bounded(chunks: Iterable[Any], length: int) -> Iterator[bytes]:
+    """The chunks of a body of this length; the library would go on for as long as bytes come."""
+    left = length
+    for chunk in chunks:
+        piece = bytes(chunk)
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
+        raise OSError(f"the body does not have {length} bytes")
 
 
 def _interruptible(request: Callable[[], Answer]) -> Answer:

@@ -4,7 +4,6 @@ amictl-store(5), RECORDS. A core carries a MAC of its domain. A copy that was ma
 has none: it is unconfirmed, until a command that has the key has looked at it.
 """
 
-import hmac
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -207,15 +206,13 @@ def _is_recorded(core: SnapshotCore | ImageCore, domain: SealedDomain) -> bool:
 
 
 def _has_mac(core: SnapshotCore | ImageCore, domain: SealedDomain) -> bool:
-    right = _PREFIX + domain.mac(record_format.unsigned(core))
-    return len(core.signatures) == 1 and hmac.compare_digest(
-        core.signatures[0].encode(), right.encode()
-    )
+    if len(core.signatures) != 1 or not core.signatures[0].startswith(_PREFIX):
+        return False
+    return domain.is_mac(core.signatures[0].removeprefix(_PREFIX), record_format.unsigned(core))
 
 
 def _is_confirmed(core: SnapshotCore | ImageCore, domain: SealedDomain, confirmation: str) -> bool:
-    right = domain.mac(record_format.encode(core))
-    return hmac.compare_digest(confirmation.encode(), right.encode())
+    return domain.is_mac(confirmation, record_format.encode(core))
 
 
 def _content(core: SnapshotCore | ImageCore) -> tuple[object, ...]:

@@ -3,7 +3,6 @@
 amictl-store(5), DOMAINS.
 """
 
-import hmac
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -61,9 +60,15 @@ def read_header(store: "Store", domain_id: str) -> DomainHeader:
     return header
 
 
+def ids(store: "Store") -> list[str]:
+    """Of the encrypted domains of a region, in order."""
+    listed = (layout.core_id(name) for name, _ in store.storage.names("domains"))
+    return sorted(domain_id for domain_id in listed if domain_id is not None)
+
+
 def headers(store: "Store") -> Iterator[DomainHeader]:
     """All of a region, in the order of their ids. Raises CorruptStoreError."""
-    for domain_id in _ids(store):
+    for domain_id in ids(store):
         yield read_header(store, domain_id)
 
 
@@ -194,16 +199,11 @@ def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None
 
 def _domain_of(store: "Store", key_id: str) -> str | None:
     """The first domain of a key. One whose header is damaged takes no new content."""
-    for domain_id in _ids(store):
+    for domain_id in ids(store):
         with suppress(CorruptStoreError):
             if read_header(store, domain_id).key_id == key_id:
                 return domain_id
     return None
-
-
-def _ids(store: "Store") -> list[str]:
-    listed = (layout.core_id(name) for name, _ in store.storage.names("domains"))
-    return sorted(domain_id for domain_id in listed if domain_id is not None)
 
 
 def _keyring(store: "Store", key_id: str) -> Keyring:
@@ -217,6 +217,8 @@ def _keyring(store: "Store", key_id: str) -> Keyring:
 
 def _opened(header: DomainHeader, secret: bytes) -> SealedDomain:
     """Raises CorruptStoreError unless the header is of this secret."""
+    import hmac
+
     from amictl.content.sealing import derive
 
     domain_id = bytes.fromhex(header.domain_id)

@@ -56,11 +56,11 @@ def images_of(store: Store, snapshots: Collection[str]) -> tuple[list[ImageCore]
 def authenticity_of(store: Store, core: SnapshotCore | ImageCore) -> str:
     """Whether a core was recorded with the key of its domain, as `authenticity.state_of`.
 
-    An image that maps encrypted snapshots and carries no MAC is unconfirmed. Raises
-    KeyUnavailableError, CorruptStoreError.
+    An image that maps other content than was recorded is forged. Raises KeyUnavailableError,
+    CorruptStoreError, SnapshotNotFoundError.
     """
-    if authenticity.mac_domain(core) is None:
-        return authenticity.UNCONFIRMED
+    if isinstance(core, ImageCore) and not authenticity.maps_what_was_recorded(store, core):
+        return authenticity.FORGED
     return authenticity.state_of(store, core, _attributes(store, core))
 
 

@@ -123,15 +123,18 @@ def _named(store: Store, snapshot_id: str) -> SnapshotCore:
 def _newest(store: Store, volume_id: str) -> tuple[SnapshotCore | None, str | None]:
     """The newest snapshot of a volume that can be read, and its domain if it is encrypted.
 
-    Where the newest one is damaged, older ones say whether the volume is encrypted: it must not
-    become plain because of that.
+    Where the newest one is damaged, the others say whether the volume is encrypted: it must not
+    become plain because of that. Raises CorruptStoreError where nothing says so.
     """
     try:
         newest = catalog.newest_snapshot(store, volume_id)
     except CorruptStoreError:
         own, _ = catalog.snapshots_of(store, volume_id)
-        sealed = [core.domain for core in own if is_encrypted(core)]
-        return None, sealed[-1] if sealed else None
+        if not own and domains.ids(store) and _own_key(store, volume_id) is None:
+            raise
+        sealed = [core for core in own if is_encrypted(core)]
+        last = max(sealed, key=lambda core: core.start_time, default=None)
+        return None, last.domain if last else None
     if newest is not None and is_encrypted(newest):
         return newest, newest.domain
     return newest, None
@@ -156,6 +159,6 @@ def _own_key(store: Store, volume_id: str) -> str | None:
     except ObjectMissingError:
         return None
     except CorruptStoreError:
-        if any(True for _ in domains.headers(store)):
+        if domains.ids(store):
             raise
         return None

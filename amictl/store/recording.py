@@ -71,10 +71,7 @@ def record_snapshot(
     """
     store = writer.store
     # Chosen again, now that the writer holds its lock: the parent must be there from here on.
-    origin = origin_of(store, plan.work.volume_id, plan.parent)
-    parent = origin.parent
-    domain = domain_of(store, origin, surroundings)
-    lineage = lineage_from(store, parent, domain, surroundings)
+    parent, lineage = _beginning(store, plan, surroundings)
     stored_before = writer.new_bytes
     unchanged = (
         parent is not None
@@ -112,6 +109,21 @@ def record_snapshot(
         data_bytes=done.data_bytes,
     )
     return with_lineage(store, core, lineage, surroundings.random_bytes)
+
+
+def _beginning(
+    store: Store, plan: SnapshotPlan, surroundings: Surroundings
+) -> tuple[SnapshotCore | None, Lineage]:
+    """The parent and the lineage; a parent that was tampered with is noted, unless it was named."""
+    origin = origin_of(store, plan.work.volume_id, plan.parent)
+    domain = domain_of(store, origin, surroundings)
+    try:
+        return origin.parent, lineage_from(store, origin.parent, domain, surroundings)
+    except CorruptStoreError as error:
+        if origin.parent is None or plan.parent != "auto":
+            raise
+        surroundings.progress.note(f"{origin.parent.snapshot_id} is not continued: {error.message}")
+        return None, lineage_from(store, None, domain, surroundings)
 
 
 def complete_snapshot(

@@ -58,7 +58,11 @@ class ServedSnapshot:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def read(self, offset: int, length: int) -> bytearray:
-        """Bytes inside the disk. Raises CorruptStoreError, which names the damage; StorageError."""
+        """Bytes inside the disk.
+
+        Raises CorruptStoreError, which names the damage in the first of their segments that has
+        any; StorageError.
+        """
         data = bytearray(length)
         stop = offset + length
         for index in range(offset // SEGMENT_SIZE, -(-stop // SEGMENT_SIZE)):

@@ -5,6 +5,7 @@ and writes to a file that we opened, which need not have a name.
 """
 
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from amictl.errors import StorageError, UnsupportedError
+from amictl.storage.disk import as_storage_error
 from amictl.volumes import nbd
 
 SECTOR_SIZE = 512
@@ -56,15 +58,8 @@ def convert(
         with theirs:
             source = f"driver=nbd,server.type=fd,server.str={theirs.fileno()}"
             words = [program, "convert", "-m", str(_READERS), *options, "--image-opts", source]
-            process = subprocess.Popen(
-                [*words, f"/proc/self/fd/{target}"],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                pass_fds=(theirs.fileno(), target, *inherited),
-                process_group=0,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  (two system calls)
-            )
+            words.append(f"/proc/self/fd/{target}")
+            process = _start(words, said, (theirs.fileno(), target, *inherited))
         failure, status = _attend(process, ours, disk)
         if failure is not None:
             raise failure
@@ -73,6 +68,22 @@ def convert(
     finally:
         ours.close()
         os.close(said)
+
+
+def _start(words: Sequence[str], said: int, inherited: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start a program that ends when we do. Raises StorageError."""
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            pass_fds=inherited,
+            process_group=0,  # Ctrl-C is for us
+            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  (two system calls)
+        )
+    except OSError as error:
+        raise as_storage_error(error, "start", words[0]) from error
 
 
 def _attend(
@@ -105,4 +116,6 @@ def _failed(path: Path, status: int, said: int) -> StorageError:
     text = os.pread(said, _REPORTED_BYTES, max(0, end - _REPORTED_BYTES))
     reason = text.decode(errors="replace").strip().removeprefix("qemu-img: ")
     how = f"exit status {status}" if status >= 0 else f"signal {-status}"
-    return StorageError(f"qemu-img could not write {str(path)!r}: {reason or how}")
+    full = os.strerror(errno.ENOSPC) in reason
+    hint = "free some space, then run the command again" if full else None
+    return StorageError(f"qemu-img could not write {str(path)!r}: {reason or how}", hint=hint)

@@ -4,12 +4,16 @@ LUKS version 1 as QEMU's driver makes it: AES-256 in XTS mode. Source: LUKS on-d
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from amictl.errors import UnsupportedError, UsageError
+from amictl.errors import StorageError, UnsupportedError, UsageError
 from amictl.volumes import nbd
 from amictl.volumes.converting import SECTOR_SIZE, convert, require_converter
 from amictl.volumes.targets import is_device
+
+_NOT_MEASURED = "Unable to get accurate CPU usage"
+_MEASURING_TRIES = 10
 
 
 def luks_content_size(size_bytes: int) -> int:
@@ -52,6 +56,23 @@ def write_luks(disk: nbd.ServedDisk, target: int, path: Path, passphrase: str) -
             file.write(passphrase.encode())
         options = ["--object", f"secret,id=passphrase,file=/proc/self/fd/{secret}"]
         options += ["-O", "luks", "-o", "key-secret=passphrase"]
-        convert(disk, target, path, options, inherited=(secret,))
+        _convert_at_last(disk, target, path, options, secret)
     finally:
         os.close(secret)
+
+
+def _convert_at_last(
+    disk: nbd.ServedDisk, target: int, path: Path, options: Sequence[str], secret: int
+) -> None:
+    """Convert; again where qemu-img could not measure the processor, before it read anything.
+
+    It does that to choose how often the passphrase is hashed, and on a busy machine it may see no
+    time go by: one time in eight was seen.
+    """
+    for _ in range(_MEASURING_TRIES - 1):
+        try:
+            return convert(disk, target, path, options, inherited=(secret,))
+        except StorageError as error:
+            if _NOT_MEASURED not in error.message:
+                raise
+    return convert(disk, target, path, options, inherited=(secret,))

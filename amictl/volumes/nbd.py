@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from amictl.errors import AmictlError
+from amictl.errors import UNREADABLE, AmictlError
 
 READ_SIZE_MAX = 32 * 1024 * 1024
 _OPTION_SIZE_MAX = 16 * 1024
@@ -70,7 +70,7 @@ class ServedDisk(Protocol):
 def serve(connection: socket.socket, disk: ServedDisk) -> AmictlError | None:
     """Answer one client until it is gone; returns the first error that the disk had, if any.
 
-    To the client such an error is EIO.
+    To the client such an error is EIO; those are UNREADABLE. What else reading raises ends it.
     """
     session = _Session(connection, disk)
     try:
@@ -228,7 +228,7 @@ class _Session:
                 self._answer(request)
             except _RequestError as error:
                 self._refuse(request, error.number, str(error))
-            except AmictlError as error:
+            except UNREADABLE as error:
                 self.failure = self.failure or error
                 self._refuse(request, errno.EIO, error.message)
 

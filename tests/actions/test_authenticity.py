@@ -73,7 +73,9 @@ def test_a_core_under_another_id_is_refused(workshop: Workshop, snapshot: Snapsh
     assert "was not recorded with the key" in refused(workshop, OTHER).message
 
 
-def test_no_child_goes_on_from_a_forged_parent(workshop: Workshop, snapshot: SnapshotCore) -> None:
+def test_no_child_goes_on_from_a_forged_parent_that_was_named(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
     workshop.put_core(replace(snapshot, root="ab" * 32))
     with pytest.raises(CorruptStoreError, match="not recorded with the key"):
         workshop.snapshot(workshop.folder / "disk", parent=snapshot.snapshot_id)
@@ -205,3 +207,12 @@ def test_an_image_of_a_plain_and_an_encrypted_disk_carries_a_mac(
     plain = workshop.file("plain", b"x" * 5000)
     core = image_core(workshop, workshop.image("web", plain, block_device_mappings=(mapping,)))
     assert core.fact(facts.MAC_DOMAIN) == snapshot.domain
+
+
+def test_a_forged_parent_that_nobody_named_costs_only_the_parent(
+    workshop: Workshop, snapshot: SnapshotCore
+) -> None:
+    workshop.put_core(replace(snapshot, root="ab" * 32))
+    child = workshop.core(workshop.snapshot_id(workshop.folder / "disk"))
+    assert (child.parent, child.domain) == (None, snapshot.domain)
+    assert workshop.restored(child.snapshot_id) == (workshop.folder / "disk").read_bytes()

@@ -193,3 +193,11 @@ def test_a_dry_run_of_a_restore_wants_the_key_too(workshop: Workshop, snapshot_i
     workshop.keys.mislay()
     with pytest.raises(KeyUnavailableError):
         workshop.volume(snapshot_id, workshop.folder / "target", dry_run=True)
+
+
+def test_a_damaged_snapshot_that_is_alone_does_not_make_the_next_one_plain(
+    workshop: Workshop, snapshot_id: str
+) -> None:
+    (workshop.root / layout.core(snapshot_id)).write_bytes(b"torn")
+    with pytest.raises(CorruptStoreError, match=snapshot_id):
+        workshop.snapshot(workshop.folder / "disk")

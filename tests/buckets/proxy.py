@@ -22,7 +22,8 @@ class Proxy:
     """Counts the requests that the fault is about, and spoils those from `first` to `last`.
 
     `fault` is one of FAULTS; counting begins at 0, and -1 spoils none. Requests of `denied`
-    methods are refused, and `forgets_conditions` makes a server that ignores them.
+    methods are refused. `forgets_conditions` makes a server that ignores conditions on puts, and
+    `refuses_conditions` one that does not know them.
     """
 
     port: int
@@ -33,6 +34,7 @@ class Proxy:
     count: int = 0
     denied: tuple[str, ...] = ()
     forgets_conditions: bool = False
+    refuses_conditions: bool = False
     methods: list[str] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,6 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.command in self.proxy.denied:
             self.give((403, [], b"<Error><Code>AccessDenied</Code></Error>"))
+            return
+        conditional = "If-None-Match" in self.headers or "If-Match" in self.headers
+        if self.proxy.refuses_conditions and conditional:
+            self.give((501, [], b"<Error><Code>NotImplemented</Code></Error>"))
             return
         spoilt = self.proxy.spoils(self.command, self.path)
         fault = FAULTS[self.proxy.fault]
@@ -157,8 +163,15 @@ def _error_in_200(handler: _Handler, answer: Answer) -> None:
 
 
 def _endless(handler: _Handler, answer: Answer) -> None:
-    """A length that nobody can have meant, and bytes without end."""
+    """A length that nobody can have meant, and bytes without end.
+
+    Only of an object: with the length of an error the client library asks for so much memory that
+    the program is aborted, which harms nothing but cannot be shown in the same process.
+    """
     status, headers, body = answer
+    if status >= 300:
+        handler.give(answer)
+        return
     with suppress(OSError):
         handler.give((status, headers, body), 1 << 50)
         while not handler.proxy.stalled.is_set():

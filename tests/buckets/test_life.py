@@ -1,5 +1,6 @@
 """A region in a bucket does what one in a directory does."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ def test_a_snapshot_comes_back_from_the_recycle_bin(workshop: BucketWorkshop, di
         assert not catalog.exists(store, snapshot_id)
         restore_snapshot_from_recycle_bin(store, snapshot_id, workshop.surroundings)
     assert workshop.restored(snapshot_id) == disk.read_bytes()
+
+
+def test_of_many_writers_nobody_undoes_the_others(workshop: BucketWorkshop) -> None:
+    disks = [workshop.file(f"disk-{n}", workshop.noise(100_000, seed=n)) for n in range(4)]
+    taken: dict[Path, str] = {}
+
+    def take(disk: Path) -> None:
+        taken[disk] = workshop.snapshot_id(disk)
+
+    threads = [threading.Thread(target=take, args=(disk,)) for disk in disks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [workshop.restored(taken[disk]) for disk in disks] == [
+        disk.read_bytes() for disk in disks
+    ]
+    assert workshop.check(read_data=True)["Faults"] == []
 
 
 def test_a_snapshot_is_verified_against_its_disk(workshop: BucketWorkshop, disk: Path) -> None:

@@ -175,6 +175,28 @@ def test_what_the_server_can_do_is_kept_in_the_bucket(region: Region) -> None:
     storage.close()
 
 
+def test_a_server_that_does_not_know_conditions_is_found_out(region: Region) -> None:
+    with proxied(region.server.port, "503") as proxy:
+        proxy.refuses_conditions = True
+        storage = region.storage(proxy.url)
+        assert not storage.has_conditional_writes
+        assert storage.write_if_absent("packs/a", b"1")
+        assert storage.abilities() == {"ConditionalWrites": False}
+        storage.close()
+
+
+def test_an_outage_says_nothing_about_what_the_server_can_do(region: Region) -> None:
+    with proxied(region.server.port, "503", 1, 1_000_000) as proxy:
+        storage = region.storage(proxy.url)
+        with pytest.raises(StorageError, match="503"):
+            storage.write_if_absent("packs/a", b"1")
+        storage.close()
+    storage = region.storage()
+    assert storage.abilities() == {}
+    assert storage.has_conditional_writes
+    storage.close()
+
+
 @pytest.fixture
 def forgetful(region: Region, tmp_path: Path) -> Iterator[BucketWorkshop]:
     """A store on a server that takes conditions and ignores them."""

@@ -31,6 +31,7 @@ _ID = re.compile(r"\b(ami|snap|vol|i)-([0-9a-zA-Z]{5,})\b")
 
 FREEZING = {"--freeze", "--pre-freeze", "--post-freeze", "--freeze-timeout", "--full-read"}
 PASSPHRASES = {"--passphrase-fd", "--passphrase-file", "--passphrase-command"}
+LUKS = {"--luks", "--luks-passphrase-fd", "--luks-passphrase-file", "--luks-passphrase-command"}
 OURS = {
     "copy-image": {"--no-wait"},
     "copy-snapshot": {"--no-wait"},
@@ -39,7 +40,7 @@ OURS = {
     "create-rule": {"--dry-run"},
     "create-snapshot": FREEZING | {"--no-reboot", "--no-wait", "--parent"},
     "create-snapshots": FREEZING | {"--no-reboot", "--no-wait"},
-    "create-volume": {"--volume-id", "--as-of", "--force", "--in-place"},
+    "create-volume": LUKS | {"--volume-id", "--as-of", "--force", "--in-place"},
     "delete-rule": {"--dry-run"},
     "delete-volume": {"--delete-file"},
     "update-rule": {"--dry-run"},

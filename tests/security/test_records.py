@@ -17,6 +17,7 @@ import pytest
 
 from amictl.actions.blocks import block_token, get_snapshot_block, list_snapshot_blocks
 from amictl.actions.checking import verify_snapshot
+from amictl.actions.key_use import check_key
 from amictl.actions.launching import LaunchRequest, launch_image
 from amictl.actions.registering import RegisterImageRequest, register_image
 from amictl.errors import CorruptStoreError
@@ -24,6 +25,7 @@ from amictl.formats import records
 from amictl.model import facts
 from amictl.model.records import Attributes, DomainHeader, ImageCore, SnapshotCore, tags_from
 from amictl.store import layout
+from amictl.store.domains import read_header
 from amictl.store.store import Store
 from tests.workshop import MIB, Workshop, flip
 
@@ -352,6 +354,16 @@ def test_a_check_with_the_key_names_an_image_that_was_tampered_with(
     attack(scene)
     places = [fault["Place"] for fault in scene.workshop.check()["Faults"]]
     assert layout.core(scene.image) in places
+
+
+@pytest.mark.parametrize("attack", ATTACKS_ON_AN_IMAGE[:4], ids=name_of)
+def test_a_check_of_the_key_calls_such_an_image_forged(scene: Scene, attack: Attack) -> None:
+    attack(scene)
+    with scene.open() as store:
+        header = read_header(store, scene.snapshot(scene.ours).domain)
+        images = check_key(store, header.key_id)["Images"]
+    states = {image["ImageId"]: image["Authenticity"] for image in images}
+    assert states == {scene.image: "forged", scene.other_image: "authentic"}
 
 
 # --- attributes and headers --------------------------------------------------------------------

@@ -15,6 +15,7 @@ DISK_SIZE = 200_000
 DAMAGED = range(100_000, 100_512)
 ZEROS = 150_000
 """From here on the disk is zeros."""
+_NUMBERS = b"".join(struct.pack(">I", number) for number in range(ZEROS // 4))
 
 
 @dataclass
@@ -25,8 +26,7 @@ class MemoryDisk:
     content: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        numbers = b"".join(struct.pack(">I", number) for number in range(ZEROS // 4))
-        self.content = numbers.ljust(self.size_bytes, b"\0")
+        self.content = _NUMBERS.ljust(self.size_bytes, b"\0")
 
     def read(self, offset: int, length: int) -> bytes:
         if offset < DAMAGED.stop and offset + length > DAMAGED.start:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amictl.errors import InterruptedBySignalError
 from amictl.volumes.nbd import READ_SIZE_MAX, serve
 from tests.volumes.nbd_client import (
     DAMAGED,
@@ -209,6 +210,19 @@ def test_what_cannot_be_had_is_an_error_and_the_next_read_works(
     assert failure.message == "damaged here"
 
 
+def test_an_interruption_is_not_an_error_of_the_disk() -> None:
+    class Interrupted(SoundDisk):
+        def read(self, offset: int, length: int) -> bytes:
+            raise InterruptedBySignalError(15)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(bytes(3) + b"\3IHAVEOPT" + struct.pack(">II", 1, 0))
+        Client(ours).request(0, 0, 8)
+        with pytest.raises(InterruptedBySignalError):
+            serve(theirs, Interrupted())
+
+
 def test_errors_are_simple_where_structured_replies_were_not_agreed_on(
     one: Served, greeted: Client
 ) -> None:
@@ -358,21 +372,20 @@ def address(tmp_path: Path) -> Iterator[str]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        listener.settimeout(60)
-        thread = threading.Thread(target=_serve_all, args=(listener,))
+        over = threading.Event()
+        thread = threading.Thread(target=_serve_all, args=(listener, over))
         thread.start()
         yield f"nbd+unix:///?socket={path}"
-        listener.shutdown(socket.SHUT_RDWR)
+        over.set()
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(path))
         thread.join(60)
+        assert not thread.is_alive()
 
 
-def _serve_all(listener: socket.socket) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        connection.settimeout(None)
+def _serve_all(listener: socket.socket, over: threading.Event) -> None:
+    while not over.is_set():
+        connection, _ = listener.accept()
         with connection:
             serve(connection, SoundDisk())
 

@@ -174,8 +174,8 @@ def copy_snapshot(
     """Copy a snapshot from another region, or within one.
 
     It goes to the region that the command is for, as copy-image does with the snapshots of an
-    image, plain or encrypted. The volume of the copy is what its disk is in that region, so that the next snapshot of
-    the disk there is an increment of the copy.
+    image, plain or encrypted. The volume of the copy is what its disk is in that region, so that
+    the next snapshot of the disk there is an increment of the copy.
     """
     if no_wait and (result := invocation.detached()):
         return result

@@ -75,7 +75,7 @@ from amictl.errors import UnsupportedError, UsageError
 @click.option(
     "--luks",
     is_flag=True,
-    help="Write a LUKS disk (version 1), with a passphrase that is asked for; see below.",
+    help="Write a LUKS disk (version 1), with a passphrase of its own, which is asked for.",
 )
 @luks_passphrase_options
 @tag_specifications("volume")
@@ -92,11 +92,12 @@ def create_volume(
     it is written; a new file appears whole or not at all. Zeros become holes.
 
     A LUKS disk takes the whole size of the volume and 2 MiB more, gets mode 0600, and needs
-    qemu-img, which reads the snapshot from amictl: a plain copy is on no disk. Lengths are rounded
-    up to whole sectors of 512 bytes. It is opened with its passphrase, not with a key of amictl:
-    by QEMU (-blockdev driver=luks,key-secret=...), or by cryptsetup luksOpen. Later snapshots of
-    such a file hold what is in the file, encrypted as it is: they share nothing with the snapshot,
-    so take them of the device that cryptsetup opened.
+    qemu-img, which reads the snapshot from amictl: a plain copy is on no disk. The disk inside has
+    whole sectors of 512 bytes. It is opened with its passphrase, not with a key of amictl: by QEMU
+    (-blockdev driver=luks,key-secret=...), or by cryptsetup luksOpen. A snapshot of the file holds
+    what is in the file, encrypted as it is, and shares nothing with others. A snapshot of the
+    device that cryptsetup opened is one of another volume: it is encrypted where everything new
+    is (enable-ebs-encryption-by-default), else plain.
     """
     _require_one_source(options)
     from amictl.actions import restoring
