@@ -270,7 +270,7 @@ def test_an_image_that_lost_its_mac_is_not_authentic(workshop: Workshop, chest: 
     assert (fault["ImageId"], fault["Authenticity"]) == (image_id, "forged")
     path.write_bytes(records.encode(replace(core, signatures=(), further=())))
     (image,) = check(workshop, "alias/web")["Images"]
-    assert image["Authenticity"] == "unconfirmed"
+    assert image["Authenticity"] == "forged"
 
 
 def test_a_frame_that_is_damaged_is_a_fault(workshop: Workshop, chest: Chest) -> None:
