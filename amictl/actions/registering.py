@@ -27,6 +27,7 @@ from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.store import catalog, events, image_names
 from amictl.store.authenticity import signed_image
+from amictl.store.encryption import require_encryption_kept
 from amictl.store.image_states import AVAILABLE
 from amictl.store.pending import PendingFile
 from amictl.store.reading import SegmentReader, data_ranges
@@ -73,6 +74,7 @@ def register_image(
         )
     image_names.require_free(store, request.name)
     core = _core(store, request, surroundings)
+    require_encryption_kept(store, core, request.block_device_mappings, {})
     if request.dry_run:
         raise DryRunError
     core = signed_image(store, _with_facts(store, core, request))

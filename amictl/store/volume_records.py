@@ -44,7 +44,9 @@ def read(store: Store, volume_id: str) -> Volume:
     if written is not None:
         return replace(written, next_parent=source.snapshot_id if source else None)
     if source is not None:
-        return Volume(volume_id, source.path, source.snapshot_id, tags=_tags(store, volume_id))
+        key_id = _key_of(store, source.snapshot_id)
+        tags = _tags(store, volume_id)
+        return Volume(volume_id, source.path, source.snapshot_id, key_id=key_id, tags=tags)
     raise not_found(volume_id)
 
 
@@ -191,6 +193,13 @@ def _snapshots(store: Store) -> Iterator[SnapshotCore]:
     for snapshot_id in catalog.snapshot_ids(store):
         with suppress(CorruptStoreError, SnapshotNotFoundError):
             yield catalog.read_snapshot(store, snapshot_id)
+
+
+def _key_of(store: Store, snapshot_id: str) -> str | None:
+    """The key of a snapshot, as far as it can be told."""
+    with suppress(CorruptStoreError, SnapshotNotFoundError):
+        return store.key_id(catalog.read_snapshot_core(store, snapshot_id).domain)
+    return None
 
 
 def _tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
