@@ -14,7 +14,6 @@ from amictl.cli.option_types import FILE, MomentType
 from amictl.cli.options import dry_run, id_option, tag_specifications, tags_of, yes_no
 from amictl.cli.passphrases import PassphraseOptions, new_passphrase
 from amictl.errors import UnsupportedError, UsageError
-from amictl.model.encryption import EncryptionRequest
 
 
 @command(
@@ -120,6 +119,7 @@ def create_volume(
     """
     _require_one_source(options)
     from amictl.actions import restoring
+    from amictl.model.encryption import EncryptionRequest
 
     options["luks_passphrase"] = _luks_passphrase(options)
     options["encryption"] = EncryptionRequest(options.pop("encrypted"), options.pop("kms_key_id"))
