@@ -50,7 +50,7 @@ def origin_of(store: Store, volume_id: str, parent: str) -> Origin:
     own = _own_key(store, volume_id)
     if own is not None and domain is not None and own != store.key_id(domain):
         domain = None  # of another key, which the disk had before it was written anew
-    key_id = None if domain else own or key_for_new(store, EncryptionRequest(), None)
+    key_id = None if domain else own or _key_unsaid(store, volume_id)
     if named is not None:
         if domain or key_id:
             raise ConflictError(
@@ -83,6 +83,8 @@ def require_key(
     KeyUnavailableError, ConflictError as `origin_of`.
     """
     origin = origin_of(store, volume_id, parent)
+    if origin.key_id is not None and origin.key_id == store.known_keys.get(volume_id):
+        _tell_if_unsaid(store, volume_id, surroundings)
     if origin.domain is not None:
         store.domain(origin.domain)
     elif origin.key_id is not None:
@@ -139,6 +141,25 @@ def _newest(store: Store, volume_id: str) -> tuple[SnapshotCore | None, str | No
     if newest is not None and is_encrypted(newest):
         return newest, newest.domain
     return newest, None
+
+
+def _key_unsaid(store: Store, volume_id: str) -> str | None:
+    """The key of a volume of which the region says nothing.
+
+    What this machine encrypted stays so, even if whoever can write to the region made it look
+    plain there; else the region says what new things have.
+    """
+    known = store.known_keys.get(volume_id)
+    return known if known is not None else key_for_new(store, EncryptionRequest(), None)
+
+
+def _tell_if_unsaid(store: Store, volume_id: str, surroundings: Surroundings) -> None:
+    if _own_key(store, volume_id) is None:
+        surroundings.progress.note(
+            f"snapshots of {volume_id} were encrypted here, and the region does not say so any"
+            f" more: this one is encrypted with {store.known_keys[volume_id]}; if it is to be as"
+            f" the region says: amictl delete-volume --volume-id {volume_id}"
+        )
 
 
 def _own_key(store: Store, volume_id: str) -> str | None:

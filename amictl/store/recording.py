@@ -125,6 +125,7 @@ def complete_snapshot(
     core = replace(core, completion_time=timestamp(surroundings.now()))
     if is_encrypted(core):
         core = signed(core, store.sealed_domain(core.domain))
+        store.learnt_keys[core.volume_id] = store.key_id(core.domain)
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     # First, because it is only a hint: where the snapshot does not come to exist, others are found.
     catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))

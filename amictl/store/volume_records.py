@@ -175,6 +175,7 @@ def forget(store: Store, volume_id: str) -> None:
 
     The next snapshot of its disk has no parent.
     """
+    store.learnt_keys[volume_id] = None
     with catalog.exclusively(store):  # nobody gives it a tag meanwhile
         store.storage.delete(layout.attributes(volume_id))
         store.storage.delete(layout.volume(volume_id))
@@ -209,6 +210,7 @@ def _tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
 
 
 def _record(store: Store, volume: Volume, *, again: bool) -> None:
+    store.learnt_keys[volume.volume_id] = volume.key_id
     if volume.next_parent is not None:
         catalog.put_volume(store, VolumeRecord(volume.volume_id, volume.path, volume.next_parent))
     place = layout.attributes(volume.volume_id)
