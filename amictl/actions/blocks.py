@@ -151,8 +151,9 @@ def _start(starting_block_index: int, next_token: str | None) -> int:
 
 
 def _data_blocks(store: Store, core: SnapshotCore, start: int) -> Iterator[int]:
-    for segment, name in leaves(store, map_of(core), start // BLOCKS_PER_SEGMENT):
-        blocks = _clips(store.read_leaf(name))
+    block_map = map_of(core)
+    for segment, name in leaves(store, block_map, start // BLOCKS_PER_SEGMENT):
+        blocks = _clips(read_leaf_at(store, block_map, segment, name))
         for block in range(BLOCKS_PER_SEGMENT):
             index = segment * BLOCKS_PER_SEGMENT + block
             if blocks[block] and index >= start:
@@ -166,8 +167,8 @@ def _changed_blocks(
     reader = SegmentReader(store)
     maps = map_of(first), map_of(second)
     for segment, name_a, name_b in changed_leaves(store, *maps, start // BLOCKS_PER_SEGMENT):
-        leaf_a = store.read_leaf(name_a) if name_a else None
-        leaf_b = store.read_leaf(name_b) if name_b else None
+        leaf_a = read_leaf_at(store, maps[0], segment, name_a) if name_a else None
+        leaf_b = read_leaf_at(store, maps[1], segment, name_b) if name_b else None
         clips_a, clips_b = _clips(leaf_a), _clips(leaf_b)
         unequal = [block for block in range(BLOCKS_PER_SEGMENT) if clips_a[block] != clips_b[block]]
         if not unequal:

@@ -9,10 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import (
-    DryRunError,
-    UsageError,
-)
+from amictl.errors import DryRunError, UsageError
 from amictl.formats import shapes
 from amictl.model.ids import new_id, require_id
 from amictl.model.images import ImageRequest, image_core, plan_devices, require_name
@@ -30,6 +27,7 @@ from amictl.model.times import timestamp
 from amictl.storage.disk import as_storage_error
 from amictl.store import catalog, events, image_names, parents, volume_records
 from amictl.store.authenticity import signed_image
+from amictl.store.encryption import require_encryption_kept
 from amictl.store.ingesting import Volume
 from amictl.store.pending import PendingFile, Work, unfinished
 from amictl.store.recording import (
@@ -205,8 +203,10 @@ def create_image(
     require_description(request.description)
     image_names.require_free(store, request.name)
     devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
-    for _, path in request.disks:
+    keys = [
         parents.require_key(store, store.volume_id(path_text(path)), "auto", surroundings)
+        for _, path in request.disks
+    ]
     image_id = new_id("ami", surroundings.random_bytes)
     freeze = request.freeze.without_commands() if request.dry_run else request.freeze
     with _frozen(store, [path for _, path in request.disks], freeze, surroundings) as disks:
@@ -217,6 +217,8 @@ def create_image(
         }
         wanted = _image_request(store, disks[0], image_id, request, surroundings)
         core = image_core(wanted, volumes, partial(size_to_map, store))
+        known = dict(zip(devices, keys, strict=True))
+        require_encryption_kept(store, core, request.block_device_mappings, known)
         if request.dry_run:
             raise DryRunError
         image = PendingImage(core, request.description, tags_from(request.image_tags or {}))

@@ -17,13 +17,15 @@ from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
 from amictl.model.image_filters import matching_images
 from amictl.model.records import PendingImage
-from amictl.store import catalog, pending, showing
+from amictl.store import authenticity, catalog, pending, showing
 from amictl.store.image_states import DISABLED
+from amictl.store.lineages import is_encrypted
 from amictl.store.pending import Seen
 from amictl.store.showing import Kind
 from amictl.store.store import Store
 
 _Shape = dict[str, Any]
+_BEING_MADE = ("pending", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,13 @@ class _Details:
             return _damaged(image["ImageId"], error)
         known = {given: self._known[given] for given in ids if given in self._known}
         keys = {core.domain: self._store.key_id(core.domain) for core in known.values()}
-        return shapes.with_snapshots(image, known, keys)
+        shape = shapes.with_snapshots(image, known, keys)
+        if not any(map(is_encrypted, known.values())) or image["State"] in _BEING_MADE:
+            return shape
+        core = catalog.read_image_core(self._store, image["ImageId"])
+        if authenticity.are_recorded(core, known):
+            return shape
+        return shape | {"Amictl": shape.get("Amictl", {}) | shapes.UNCONFIRMED}
 
     def _learn(self, snapshot_id: str) -> None:
         if snapshot_id not in self._known:

@@ -1,6 +1,5 @@
 """LaunchImage: every disk of an image becomes a file, beside all that a launcher needs."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -11,8 +10,15 @@ from amictl.errors import DryRunError, NotFoundError, StorageError, UnsupportedE
 from amictl.formats import launching as launch_format
 from amictl.formats.volume_shapes import volume_shape
 from amictl.model import facts
+from amictl.model.encryption import EncryptionRequest
 from amictl.model.ids import require_id
-from amictl.model.launches import Launch, LaunchedDisk, overridden, planned_disks
+from amictl.model.launches import (
+    Launch,
+    LaunchedDisk,
+    encryption_requests,
+    overridden,
+    planned_disks,
+)
 from amictl.model.records import ImageCore, SnapshotCore, tags_from
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
@@ -20,6 +26,7 @@ from amictl.model.volumes import AVAILABLE, DiskState, Volume
 from amictl.progress import Progress, Step
 from amictl.store import catalog, events, pending, volume_records
 from amictl.store.authenticity import require_authentic
+from amictl.store.encryption import key_for_volume, key_of
 from amictl.store.filling import Filling
 from amictl.store.image_states import AVAILABLE as IMAGE_AVAILABLE
 from amictl.store.image_states import registered_image, unavailable
@@ -70,9 +77,15 @@ def launch_image(
         for disk in disks
         if disk.mapping.snapshot_id is not None
     }
-    _require_opened(store, image, sources, surroundings.progress)
+    require_authentic(store, image)
+    requests = encryption_requests(request.block_device_mappings)
+    disks = tuple(
+        _with_key(store, disk, sources.get(disk.file_name), requests, surroundings)
+        for disk in disks
+    )
     if request.dry_run:
         raise DryRunError
+    _tell(disks, sources, surroundings.progress)
     for unfinished in unfinished_folders(request.directory):
         surroundings.progress.note(
             f"{str(unfinished)!r} is left of a launch that was broken off, unless one is going on:"
@@ -82,8 +95,11 @@ def launch_image(
     disks = tuple(_with_volume_id(store, folder, disk) for disk in disks)
     launch = Launch(image, timestamp(surroundings.now()), disks)
     _write(store, request.directory, launch, sources, surroundings.progress)
-    keys = {name: store.key_id(core.domain) for name, core in sources.items()}
-    volumes = list(_volumes(request, folder, launch, keys))
+    volumes = [
+        _volume(request, launch, disk, disk.volume_id, _parent(store, disk, sources))
+        for disk in disks
+        if disk.volume_id is not None
+    ]
     _remember(store, launch, volumes, surroundings)
     return _result(folder, launch, volumes)
 
@@ -103,18 +119,44 @@ def _launchable(store: Store, image_id: str) -> ImageCore:
     return image
 
 
-def _require_opened(
-    store: Store, image: ImageCore, sources: dict[str, SnapshotCore], progress: Progress
-) -> None:
-    """Raises KeyUnavailableError, CorruptStoreError before anything is written."""
-    require_authentic(store, image)
-    for name, core in sources.items():
+def _with_key(
+    store: Store,
+    disk: LaunchedDisk,
+    core: SnapshotCore | None,
+    requests: dict[str, EncryptionRequest],
+    surroundings: Surroundings,
+) -> LaunchedDisk:
+    """A disk with the key of its volume, which can be used, as can that of its snapshot.
+
+    Raises KeyUnavailableError, CorruptStoreError, UsageError before anything is written.
+    """
+    if core is not None:
         require_authentic(store, core)
-        if is_encrypted(core):
-            progress.note(
-                f"{core.snapshot_id} is encrypted, and {name}, which gets mode 0600, holds its"
-                " content in plain"
-            )
+    if disk.kind == "ephemeral":
+        return disk
+    request = requests.get(disk.mapping.device_name, EncryptionRequest())
+    return replace(disk, key_id=key_for_volume(store, core, request, surroundings))
+
+
+def _tell(
+    disks: tuple[LaunchedDisk, ...], sources: dict[str, SnapshotCore], progress: Progress
+) -> None:
+    """Say which files hold in plain what is encrypted elsewhere."""
+    for disk in disks:
+        core = sources.get(disk.file_name)
+        what = f"{disk.file_name}, which gets mode 0600, holds its content in plain"
+        if core is not None and is_encrypted(core):
+            progress.note(f"{core.snapshot_id} is encrypted, and {what}")
+        elif disk.key_id is not None:
+            progress.note(f"{what}, and snapshots of it are encrypted")
+
+
+def _parent(
+    store: Store, disk: LaunchedDisk, sources: dict[str, SnapshotCore]
+) -> SnapshotCore | None:
+    """The snapshot that the next one of a disk is compared with; none of another key."""
+    core = sources.get(disk.file_name)
+    return core if core is not None and key_of(store, core) == disk.key_id else None
 
 
 def _with_volume_id(store: Store, folder: Path, disk: LaunchedDisk) -> LaunchedDisk:
@@ -163,27 +205,29 @@ class _Part:
         self.progress.note(text)
 
 
-def _volumes(
-    request: LaunchRequest, folder: Path, launch: Launch, keys: dict[str, str | None]
-) -> Iterator[Volume]:
-    """What was written, and where; `keys` are those of the snapshots, by the names of the files."""
-    for disk in launch.disks:
-        if disk.volume_id is not None:
-            file = written_file(request.directory / disk.file_name)
-            yield Volume(
-                volume_id=disk.volume_id,
-                path=str(folder / disk.file_name),
-                next_parent=disk.mapping.snapshot_id,
-                create_time=launch.launch_time,
-                size_bytes=disk.size_bytes,
-                snapshot_id=disk.mapping.snapshot_id,
-                image_id=launch.image.image_id,
-                device_name=disk.mapping.device_name,
-                inode=file.inode,
-                birth_time=file.birth_time,
-                key_id=keys.get(disk.file_name),
-                tags=tags_from(request.tags),
-            )
+def _volume(
+    request: LaunchRequest,
+    launch: Launch,
+    disk: LaunchedDisk,
+    volume_id: str,
+    parent: SnapshotCore | None,
+) -> Volume:
+    """What was written, and where."""
+    file = written_file(request.directory / disk.file_name)
+    return Volume(
+        volume_id=volume_id,
+        path=str(Path(path_text(request.directory)) / disk.file_name),
+        next_parent=parent.snapshot_id if parent is not None else None,
+        create_time=launch.launch_time,
+        size_bytes=disk.size_bytes,
+        snapshot_id=disk.mapping.snapshot_id,
+        image_id=launch.image.image_id,
+        device_name=disk.mapping.device_name,
+        inode=file.inode,
+        birth_time=file.birth_time,
+        key_id=disk.key_id,
+        tags=tags_from(request.tags),
+    )
 
 
 def _remember(

@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -25,12 +26,13 @@ from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.store import catalog, events, image_names
-from amictl.store.authenticity import require_authentic, signed_image
+from amictl.store.authenticity import signed_image
+from amictl.store.encryption import require_encryption_kept
 from amictl.store.image_states import AVAILABLE
 from amictl.store.pending import PendingFile
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
-from amictl.store.snapshot_states import completed_snapshot
+from amictl.store.snapshot_states import size_to_map
 from amictl.store.store import Store
 from amictl.store.walking import leaves, read_leaf_at
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
@@ -72,6 +74,7 @@ def register_image(
         )
     image_names.require_free(store, request.name)
     core = _core(store, request, surroundings)
+    require_encryption_kept(store, core, request.block_device_mappings, {})
     if request.dry_run:
         raise DryRunError
     core = signed_image(store, _with_facts(store, core, request))
@@ -104,9 +107,7 @@ def _core(store: Store, request: RegisterImageRequest, surroundings: Surrounding
         platform=None,
         mappings=request.block_device_mappings,
     )
-    return registered_core(
-        wanted, request.root_device_name, lambda given: completed_snapshot(store, given).size_bytes
-    )
+    return registered_core(wanted, request.root_device_name, partial(size_to_map, store))
 
 
 def _with_facts(store: Store, core: ImageCore, request: RegisterImageRequest) -> ImageCore:
@@ -130,7 +131,6 @@ def _inspected(store: Store, snapshot: SnapshotCore) -> DiskFacts:
     descriptor = os.memfd_create("amictl-root-disk")
     try:
         os.truncate(descriptor, snapshot.size_bytes)
-        require_authentic(store, snapshot)
         with suppress(CorruptStoreError):  # a check finds it; an image can be of what is left
             _fill(descriptor, store, snapshot)
         return inspect_disk(descriptor, snapshot.size_bytes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from amictl.errors import UNREADABLE, DryRunError, UsageError, VolumeNotFoundError
 from amictl.formats.volume_shapes import volume_shape
+from amictl.model.encryption import EncryptionRequest
 from amictl.model.ids import require_id
 from amictl.model.images import GIB
 from amictl.model.records import SnapshotCore, tags_from
@@ -18,7 +19,9 @@ from amictl.model.times import parse_timestamp, timestamp
 from amictl.model.volumes import AVAILABLE, DiskState, Volume
 from amictl.storage.disk import make_private
 from amictl.store import catalog, events, volume_records
+from amictl.store.encryption import key_for_volume, key_of
 from amictl.store.filling import Filling
+from amictl.store.lineages import is_encrypted
 from amictl.store.store import Store
 from amictl.volumes.extents import all_segments, data_segments
 from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
@@ -30,7 +33,8 @@ class CreateVolumeRequest:
     """A snapshot, by its id or as the newest of a volume at a time.
 
     And where it is to be written. With `luks_passphrase` the target becomes a LUKS disk; it is
-    asked once, before anything is written.
+    asked once, before anything is written. `encryption` says with which key what is taken from the
+    volume is encrypted.
     """
 
     snapshot_id: str | None
@@ -40,9 +44,24 @@ class CreateVolumeRequest:
     size_gib: int | None = None
     force: bool = False
     in_place: bool = False
+    encryption: EncryptionRequest = field(default_factory=EncryptionRequest)
     luks_passphrase: Callable[[], str] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was asked for, and what came of it: which snapshot, how large, and with which key."""
+
+    request: CreateVolumeRequest
+    core: SnapshotCore
+    size_bytes: int
+    key_id: str | None
+
+    @property
+    def target(self) -> Path:
+        return self.request.target
 
 
 def create_volume(
@@ -68,52 +87,56 @@ def create_volume(
         _require_usable(store, request.target, size_bytes)
     store.reload_index()  # an index that cannot be read is not the snapshot's damage
     filling = Filling(store, core, surroundings.progress)
+    key_id = key_for_volume(store, core, request.encryption, surroundings)
+    wanted = _Wanted(request, core, size_bytes, key_id)
     if request.luks_passphrase is not None:
-        return _create_luks(store, core, request, size_bytes, surroundings)
+        return _create_luks(store, wanted, surroundings)
     if request.dry_run:
         raise DryRunError
-    if filling.is_secret:
-        what = "the device" if is_device(request.target) else "the file, which gets mode 0600,"
-        surroundings.progress.note(
-            f"{core.snapshot_id} is encrypted, and {what} holds its content in plain:"
-            f" {str(request.target)!r}"
-        )
+    if key_id is not None:
+        _tell(wanted, surroundings)
     if existing:
         try:
-            written = _rewrite(store, filling, core, request.target, size_bytes)
+            written = _rewrite(store, filling, wanted)
         except BaseException:  # the target stays unfinished, and says so
             ids = (store.volume_id(path_text(request.target)), core.snapshot_id)
             events.record(store, surroundings, "CreateVolume", ids, "error")
             raise
     else:
-        written = _create(store, filling, request, size_bytes)
-    volume = _volume(store, core, request, size_bytes, surroundings)
-    shape = _remembered(store, volume, core, surroundings, again=existing)
+        written = _create(store, filling, wanted)
+    volume = _volume(store, wanted, surroundings)
+    shape = _remembered(store, volume, surroundings, again=existing)
     shape["Amictl"]["WrittenBytes"] = written
     return shape
 
 
-def _create_luks(
-    store: Store,
-    core: SnapshotCore,
-    request: CreateVolumeRequest,
-    size_bytes: int,
-    surroundings: Surroundings,
-) -> dict[str, Any]:
+def _tell(wanted: _Wanted, surroundings: Surroundings) -> None:
+    """Say that a disk holds in plain what is encrypted elsewhere."""
+    target = wanted.target
+    what = "the device" if is_device(target) else "the file, which gets mode 0600,"
+    if is_encrypted(wanted.core):
+        text = f"{wanted.core.snapshot_id} is encrypted, and {what} holds its content in plain:"
+    else:
+        text = f"{what} holds its content in plain, and snapshots of it are encrypted:"
+    surroundings.progress.note(f"{text} {str(target)!r}")
+
+
+def _create_luks(store: Store, wanted: _Wanted, surroundings: Surroundings) -> dict[str, Any]:
     """Write a new LUKS disk. Its own size is what its header takes more than its content."""
     from amictl.store.serving import ServedSnapshot
     from amictl.volumes.luks import luks_content_size, require_luks_passphrase, write_luks
 
+    request = wanted.request
     assert request.luks_passphrase is not None
     passphrase = request.luks_passphrase()
     require_luks_passphrase(passphrase)
     if request.dry_run:
         raise DryRunError
-    content_size = luks_content_size(size_bytes)
+    content_size = luks_content_size(wanted.size_bytes)
     file = NewFile(request.target, 0, store.storage.disk, replace=request.force)
     try:
         make_private(store.storage.disk, file.descriptor, request.target)
-        with ServedSnapshot(store, core, content_size, surroundings.progress) as disk:
+        with ServedSnapshot(store, wanted.core, content_size, surroundings.progress) as disk:
             write_luks(disk, file.descriptor, request.target, passphrase)
         file_size = os.fstat(file.descriptor).st_size
         file.commit()
@@ -121,33 +144,31 @@ def _create_luks(
         file.discard()
         raise
     # What is in the file is nothing like the snapshot, so that is no parent of the next one.
-    volume = replace(_volume(store, core, request, file_size, surroundings), next_parent=None)
-    shape = _remembered(store, volume, core, surroundings, again=False)
+    volume = _volume(store, replace(wanted, size_bytes=file_size), surroundings)
+    volume = replace(volume, next_parent=None)
+    shape = _remembered(store, volume, surroundings, again=False)
     shape["Amictl"] |= {"WrittenBytes": file_size, "LuksContentBytes": content_size}
     return shape
 
 
 def _remembered(
-    store: Store,
-    volume: Volume,
-    core: SnapshotCore,
-    surroundings: Surroundings,
-    *,
-    again: bool,
+    store: Store, volume: Volume, surroundings: Surroundings, *, again: bool
 ) -> dict[str, Any]:
     """Tell the region of a volume that is there now; its shape."""
     volume_records.record(store, [volume], surroundings, again=again)
-    ids = (volume.volume_id, core.snapshot_id)
+    assert volume.snapshot_id is not None
+    ids = (volume.volume_id, volume.snapshot_id)
     events.record(store, surroundings, "CreateVolume", ids, "available")
     return volume_shape(volume, DiskState(AVAILABLE, size_bytes=volume.size_bytes))
 
 
-def _create(store: Store, filling: Filling, request: CreateVolumeRequest, size_bytes: int) -> int:
+def _create(store: Store, filling: Filling, wanted: _Wanted) -> int:
     """Write a new file; returns the bytes written."""
-    file = NewFile(request.target, size_bytes, store.storage.disk, replace=request.force)
+    disk = store.storage.disk
+    file = NewFile(wanted.target, wanted.size_bytes, disk, replace=wanted.request.force)
     try:
-        if filling.is_secret:
-            make_private(store.storage.disk, file.descriptor, request.target)
+        if wanted.key_id is not None:
+            make_private(disk, file.descriptor, wanted.target)
         written = filling.fill(file)
         file.commit()
     except BaseException:
@@ -156,15 +177,14 @@ def _create(store: Store, filling: Filling, request: CreateVolumeRequest, size_b
     return written
 
 
-def _rewrite(
-    store: Store, filling: Filling, core: SnapshotCore, path: Path, size_bytes: int
-) -> int:
+def _rewrite(store: Store, filling: Filling, wanted: _Wanted) -> int:
     """Rewrite what differs in an existing file or device; returns the bytes written."""
+    path, size_bytes = wanted.target, wanted.size_bytes
     target = ExistingTarget(path, store.storage.disk, store.marks)
     try:
         before = target.size_bytes
-        target.begin(size_bytes, core.snapshot_id)
-        if filling.is_secret and not target.is_device:
+        target.begin(size_bytes, wanted.core.snapshot_id)
+        if wanted.key_id is not None and not target.is_device:
             make_private(store.storage.disk, target.descriptor, path)
         # What lies beyond the snapshot, in a target that is to be larger, reads as zeros too.
         end = min(before, size_bytes) if not target.is_device else size_bytes
@@ -176,27 +196,23 @@ def _rewrite(
     return written
 
 
-def _volume(
-    store: Store,
-    core: SnapshotCore,
-    request: CreateVolumeRequest,
-    size_bytes: int,
-    surroundings: Surroundings,
-) -> Volume:
-    """What was written, and where."""
-    path = path_text(request.target)
-    file = written_file(request.target)
+def _volume(store: Store, wanted: _Wanted, surroundings: Surroundings) -> Volume:
+    """What was written, and where. A snapshot of another key is no parent of the next one."""
+    core = wanted.core
+    path = path_text(wanted.target)
+    file = written_file(wanted.target)
+    same_key = key_of(store, core) == wanted.key_id
     return Volume(
         volume_id=store.volume_id(path),
         path=path,
-        next_parent=core.snapshot_id,
+        next_parent=core.snapshot_id if same_key else None,
         create_time=timestamp(surroundings.now()),
-        size_bytes=size_bytes,
+        size_bytes=wanted.size_bytes,
         snapshot_id=core.snapshot_id,
         inode=file.inode,
         birth_time=file.birth_time,
-        key_id=store.key_id(core.domain),
-        tags=tags_from(request.tags),
+        key_id=wanted.key_id,
+        tags=tags_from(wanted.request.tags),
     )
 
 

@@ -106,9 +106,13 @@ class Invocation:
             store = regions.open_or_create_store(self.options, os.environ, self.surroundings)
             _warn(Watch(store, os.environ))
             return store
-        return regions.open_or_rehearse_store(
+        from amictl.cli.seen_states import know_keys
+
+        store = regions.open_or_rehearse_store(
             self.options, os.environ, self.surroundings, self._scratch_store()
         )
+        know_keys(store, os.environ)
+        return store
 
     def _scratch_store(self) -> Path:
         """Where an empty store can be until the command is over; the same place each time."""

@@ -30,6 +30,14 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return platformdirs.user_state_path("amictl")
 
 
+def know_keys(store: "Store", environment: Mapping[str, str]) -> "SeenState | None":
+    """Tell a store which volumes were encrypted here; what was seen of it."""
+    seen = _read(_place(store, environment))
+    if seen is not None:
+        store.known_keys = {one.volume_id: one.key_id for one in seen.volumes}
+    return seen
+
+
 class Watch:
     """Compares a store with what was seen of it, and remembers what it is when it is closed.
 
@@ -43,8 +51,8 @@ class Watch:
         self.findings: tuple[Finding, ...] = ()
         self.changes: tuple[str, ...] = ()
         self._store = store
-        self._path = state_folder(environment) / "seen" / f"{store.config.store_id}.json"
-        self._before = _read(self._path)
+        self._path = _place(store, environment)
+        self._before = know_keys(store, environment)
         now = observing.observe(store)
         if self._before is not None:
             self.findings = tuple(observing.went_back(store, self._before, now))
@@ -68,13 +76,26 @@ class Watch:
 
         if not self.findings:
             self._keep(observing.observe(self._store))
+        if self._store.learnt_keys:
+            self._keep_keys(self._store.learnt_keys)
+
+    def _keep_keys(self, learnt: Mapping[str, str | None]) -> None:
+        """Remember keys of volumes, beside what other processes learnt meanwhile."""
+        from amictl.model.seen import SeenState, with_volumes
+
+        before = _read(self._path) or SeenState(self._store.config.store_id)
+        after = with_volumes(before, learnt)
+        if after != before:
+            with suppress(OSError):
+                _write(self._path, after)
 
     def _keep(self, now: "SeenState") -> None:
         from amictl.model.seen import newest_of
 
         newest = now if self._before is None else newest_of(self._before, now)
         if newest != self._before:
-            self._before = newest
+            others = _read(self._path) or newest
+            self._before = newest = replace(newest, volumes=others.volumes)
             with suppress(OSError):
                 _write(self._path, newest)
 
@@ -90,6 +111,10 @@ def _read(path: Path) -> "SeenState | None":
         if seen.store_id == path.stem:
             return seen
     return None
+
+
+def _place(store: "Store", environment: Mapping[str, str]) -> Path:
+    return state_folder(environment) / "seen" / f"{store.config.store_id}.json"
 
 
 def _write(path: Path, seen: "SeenState") -> None:

@@ -183,7 +183,7 @@ def decode_body(clear: ClearNode, body: memoryview) -> Node:
         names_end = NAME_SIZE * count
         plain_name = _plain_name(clear.level, count, body)
         plain_names = _names(body[:names_end])
-    names = _Names(clear.children, plain_names, plain_name)
+    names = _Names(clear.children, plain_names, plain_name, clear.domain)
     if clear.level == 0:
         return _decode_leaf(body[names_end:], names)
     return _decode_interior(body[names_end:], names, clear.level)
@@ -241,11 +241,12 @@ def _require_first_use_order(indexes: Iterable[int], count: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What a node lists: its children by both names; and its own plain name."""
+    """What a node lists: its children by both names; and its own plain name and its domain."""
 
     stored: tuple[Name, ...]
     plain: tuple[Name, ...]
     own: Name
+    domain: bytes
 
 
 def _decode_leaf(body: memoryview, names: _Names) -> Leaf:
@@ -266,7 +267,7 @@ def _decode_leaf(body: memoryview, names: _Names) -> Leaf:
     )
     stored = _at(names.stored, slots)
     plain = stored if names.plain is names.stored else _at(names.plain, slots)
-    return Leaf(lengths, stored, bytes(fingerprint), plain, names.own)
+    return Leaf(lengths, stored, bytes(fingerprint), plain, names.own, names.domain)
 
 
 def _decode_interior(body: memoryview, names: _Names, level: int) -> Interior:
@@ -282,7 +283,7 @@ def _decode_interior(body: memoryview, names: _Names, level: int) -> Interior:
     chosen = [None if index == _HOLE else index for index in indexes]
     stored = _at(names.stored, chosen)
     plain = stored if names.plain is names.stored else _at(names.plain, chosen)
-    return Interior(level, plain_length, stored, plain, names.own)
+    return Interior(level, plain_length, stored, plain, names.own, names.domain)
 
 
 def _at(names: tuple[Name, ...], indexes: Iterable[int | None]) -> tuple[Name | None, ...]:

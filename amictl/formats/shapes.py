@@ -172,6 +172,10 @@ def pending_image_shape(work: PendingImage, *, alive: bool, died: str) -> dict[s
     return _image(work.image, "failed", work.description, work.tags) | {"StateReason": reason}
 
 
+UNCONFIRMED = {"Authenticity": "unconfirmed"}
+"""In the member `Amictl` of what nobody with the key has recorded or confirmed."""
+
+
 def with_snapshots(
     image: dict[str, Any], snapshots: Snapshots, keys: dict[str, str | None]
 ) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Leaf:
     Two columns of equal length, one row for each piece: its length in bytes, and its name, or
     None for a run of zeros. The lengths add up to SEGMENT_SIZE, or to the tail of the volume.
     `plain_names` is the same column with plain names, which in the plain domain are the same.
-    `plain_name` is the leaf's own, where it was read from a store.
+    `plain_name` is the leaf's own, where it was read from a store, and `domain` the 16 bytes of
+    the domain that it was read from: all that it names is in that.
     """
 
     lengths: tuple[int, ...]
@@ -42,6 +43,7 @@ class Leaf:
     fingerprint: bytes  # 16 bytes; equal under one fingerprint key means equal plain bytes
     plain_names: tuple[Name | None, ...] = field(default=(), compare=False)
     plain_name: Name = field(default=b"", compare=False)
+    domain: bytes = field(default=bytes(16), compare=False)
 
     @property
     def plain_length(self) -> int:
@@ -57,13 +59,16 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Interior:
-    """A node of level 1 or above; a child that is None is a hole. Plain names as in leaves."""
+    """A node of level 1 or above; a child that is None is a hole. Plain names and domain as in
+    leaves.
+    """
 
     level: int
     plain_length: int  # bytes of the volume that it covers
     children: tuple[Name | None, ...]
     plain_children: tuple[Name | None, ...] = field(default=(), compare=False)
     plain_name: Name = field(default=b"", compare=False)
+    domain: bytes = field(default=bytes(16), compare=False)
 
 
 Node = Leaf | Interior

@@ -12,6 +12,7 @@ from amictl.errors import (
     UnsupportedError,
     UsageError,
 )
+from amictl.model.encryption import EncryptionRequest
 from amictl.model.records import ImageCore, Mapping
 
 ROOT_DEVICE = "/dev/sda1"
@@ -35,12 +36,12 @@ _EBS_KEYS = {
     "Iops",
     "Throughput",
     "Encrypted",
+    "KmsKeyId",
 }
 _EBS_NOT_HERE = {
     "AvailabilityZone": "a region is one directory and has no zones",
     "AvailabilityZoneId": "a region is one directory and has no zones",
     "EbsCardIndex": "which adapter a disk hangs on is decided by the hypervisor",
-    "KmsKeyId": "this version does not encrypt",
     "OutpostArn": "there are no outposts",
     "VolumeInitializationRate": "a volume is whole as soon as it is there",
 }
@@ -264,10 +265,7 @@ def _ebs_mapping(
     device: str, ebs: dict[str, Any], disk: Mapping | None, snapshot_size: Callable[[str], int]
 ) -> Mapping:
     _require_known(device, ebs)
-    if ebs.get("Encrypted"):
-        raise BlockDeviceMappingError(
-            f"device {device} cannot be encrypted here", hint="leave Encrypted out, or false"
-        )
+    _require_unsaid(device, ebs, disk)
     if disk is not None and ("SnapshotId" in ebs or "VolumeSize" in ebs):
         raise BlockDeviceMappingError(
             f"device {device} is one of the disks; its snapshot and size are its own"
@@ -303,6 +301,62 @@ def _ebs_mapping(
         iops=ebs.get("Iops"),
         throughput=ebs.get("Throughput"),
     )
+
+
+def require_same_encryption(
+    mappings: Sequence[dict[str, Any]], keys: Pairs[str, str | None]
+) -> None:
+    """Raises BlockDeviceMappingError if mappings say that disks are encrypted otherwise than they
+    are. `keys` has the key of each device with a disk or a snapshot, None of one that is plain.
+    """
+    for given in mappings:
+        device, ebs = str(given.get("DeviceName", "")), given.get("Ebs")
+        if device not in keys or not isinstance(ebs, dict) or "Encrypted" not in ebs:
+            continue
+        if bool(ebs["Encrypted"]) != (keys[device] is not None):
+            state = "not encrypted" if keys[device] is None else f"encrypted with {keys[device]}"
+            raise BlockDeviceMappingError(
+                f"an image cannot change the encryption of device {device}, which is {state}",
+                hint="leave Encrypted out; copy-image --encrypted makes a copy with a key",
+            )
+
+
+def _require_unsaid(device: str, ebs: dict[str, Any], disk: Mapping | None) -> None:
+    """An image does not say how its disks are encrypted: their snapshots do.
+
+    What is said of a disk that is one of the image's own is left to who knows its key.
+    """
+    encryption_request(device, ebs)
+    if "KmsKeyId" in ebs:
+        raise UnsupportedError(
+            f"KmsKeyId in the mapping of {device}: no image chooses the key of a disk",
+            hint="give it to launch-image, or encrypt the snapshot: amictl copy-snapshot",
+        )
+    if disk is not None or not ebs.get("Encrypted"):
+        return
+    if ebs.get("SnapshotId") is not None:
+        raise BlockDeviceMappingError(
+            f"the encrypted flag cannot be specified since device {device} has a snapshot"
+            " specified",
+            hint="leave Encrypted out: the disk is as its snapshot is",
+        )
+    raise BlockDeviceMappingError(
+        f"device {device} is an empty volume, whose key no image keeps",
+        hint="leave Encrypted out, and give it to launch-image",
+    )
+
+
+def encryption_request(device: str, ebs: dict[str, Any]) -> EncryptionRequest:
+    """What a mapping says of the encryption of a device. Raises UsageError."""
+    request = EncryptionRequest(ebs.get("Encrypted"), ebs.get("KmsKeyId"))
+    if request.kms_key_id is not None and not request.encrypted:
+        raise UsageError(
+            f"The parameter [KmsKeyId] of device {device} requires the parameter Encrypted to be"
+            " set.",
+            hint="add Encrypted=true",
+            code="InvalidParameterDependency",
+        )
+    return request
 
 
 def _require_known(device: str, ebs: dict[str, Any]) -> None:

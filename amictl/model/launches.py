@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from amictl.errors import BlockDeviceMappingError, UsageError
-from amictl.model.images import GIB, mapping_from, require_bootable, size_gib
+from amictl.model.encryption import EncryptionRequest
+from amictl.model.images import (
+    GIB,
+    encryption_request,
+    mapping_from,
+    require_bootable,
+    size_gib,
+)
 from amictl.model.records import ImageCore, Mapping
 
+_SECRECY = ("Encrypted", "KmsKeyId")
 _DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]{1,31})")
 
 FILE_SIZE_MAX = 2**63 - 1
@@ -20,12 +28,16 @@ SnapshotSize = Callable[[str], int]
 
 @dataclass(frozen=True, slots=True)
 class LaunchedDisk:
-    """One device and the file that it is in; `volume_id` is None if it is ephemeral."""
+    """One device and the file that it is in.
+
+    `volume_id` is None if it is ephemeral; `key_id` is the key of the volume, if it has one.
+    """
 
     mapping: Mapping
     file_name: str
     size_bytes: int
     volume_id: str | None = None
+    key_id: str | None = None
 
     @property
     def kind(self) -> str:
@@ -51,7 +63,8 @@ def overridden(
 
     As EC2's RunInstances: what names a device of the image is merged over its entry, other
     devices are added, NoDevice takes one away; the root keeps its snapshot and never shrinks.
-    Raises BlockDeviceMappingError, SnapshotNotFoundError.
+    What is said of encryption is not in them: see `encryption_requests`. Raises
+    BlockDeviceMappingError, SnapshotNotFoundError.
     """
     mappings = {one.device_name: one for one in image.mappings}
     seen: set[str] = set()
@@ -69,6 +82,14 @@ def overridden(
         else:
             mappings[device] = after
     return sorted(mappings.values(), key=lambda one: one.device_name != image.root_device_name)
+
+
+def encryption_requests(overrides: Sequence[dict[str, Any]]) -> dict[str, EncryptionRequest]:
+    """What a launch says of the encryption of disks, by device. Raises UsageError."""
+    given = ((str(one.get("DeviceName", "")), one.get("Ebs")) for one in overrides)
+    return {
+        device: encryption_request(device, ebs) for device, ebs in given if isinstance(ebs, dict)
+    }
 
 
 def planned_disks(
@@ -121,7 +142,8 @@ def _merged(given: dict[str, Any], before: Mapping | None) -> dict[str, Any]:
             "Iops": before.iops,
             "Throughput": before.throughput,
         }
-    merged = {name: value for name, value in (known | ebs).items() if value is not None}
+    members = (known | ebs).items()
+    merged = {name: value for name, value in members if value is not None and name not in _SECRECY}
     return given | {"Ebs": merged}
 
 

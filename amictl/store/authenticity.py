@@ -36,7 +36,7 @@ def signed_image(store: Store, core: ImageCore) -> ImageCore:
     The MAC is of the domain of its root device, or of the first that is encrypted, and over what
     each device maps. Raises SnapshotNotFoundError, KeyUnavailableError.
     """
-    mapped = _mapped(store, core)
+    mapped = _by_device(core, _snapshots_of(store, core))
     sealed = {device: one.domain for device, one in mapped.items() if is_encrypted(one)}
     if not sealed:
         return core
@@ -96,18 +96,13 @@ def state_of(store: Store, core: SnapshotCore | ImageCore, attributes: Attribute
     return UNCONFIRMED
 
 
-def is_unconfirmed(core: SnapshotCore | ImageCore, attributes: Attributes) -> bool:
-    """Whether it is a copy that no command with the key has confirmed; needs no key."""
-    needs_mac = mac_domain(core) is not None and not core.signatures
-    return needs_mac and attributes.fact(facts.CONFIRMATION) is None
-
-
 def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
     """Raises CorruptStoreError if a core was not recorded with the key of its domain, or an image
     maps something else than was recorded.
 
-    KeyUnavailableError without it. What is plain carries no MAC. A copy that was made without the
-    key, and holds what its source's core says, is confirmed for the future.
+    KeyUnavailableError without it. What is plain carries no MAC, and nothing that is sealed. A
+    copy that was made without the key, and holds what its source's core says, is confirmed for
+    the future.
     """
     if isinstance(core, ImageCore) and not maps_what_was_recorded(store, core):
         raise CorruptStoreError(
@@ -115,6 +110,8 @@ def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
             hint="put the file, and those of its snapshots, back from a copy of the store",
         )
     if mac_domain(core) is None:
+        if not is_wholly_plain(core):
+            raise _forged(core)
         return
     attributes = None
     with suppress(CorruptStoreError):
@@ -150,12 +147,18 @@ def confirm(store: Store, core: SnapshotCore | ImageCore) -> None:
         )
 
 
-def _mapped(store: Store, core: ImageCore) -> dict[str, SnapshotCore]:
-    """The snapshots that an image maps, by device, in the order of the devices."""
+def _snapshots_of(store: Store, core: ImageCore) -> dict[str, SnapshotCore]:
+    """The snapshots that an image maps, by their ids. Raises SnapshotNotFoundError."""
+    ids = {mapping.snapshot_id for mapping in core.mappings if mapping.snapshot_id is not None}
+    return {given: catalog.read_snapshot_core(store, given) for given in ids}
+
+
+def _by_device(core: ImageCore, snapshots: dict[str, SnapshotCore]) -> dict[str, SnapshotCore]:
+    """What each device of an image maps, in the order of the devices."""
     return {
-        mapping.device_name: catalog.read_snapshot_core(store, mapping.snapshot_id)
+        mapping.device_name: snapshots[mapping.snapshot_id]
         for mapping in sorted(core.mappings, key=lambda one: one.device_name)
-        if mapping.snapshot_id is not None
+        if mapping.snapshot_id in snapshots
     }
 
 
@@ -169,13 +172,30 @@ def _content_of(mapped: dict[str, SnapshotCore]) -> str:
 def maps_what_was_recorded(store: Store, core: ImageCore) -> bool:
     """Whether the disks of an image have the content that its core names; needs no key.
 
-    An image whose core carries no MAC maps only what is plain. Raises SnapshotNotFoundError,
-    CorruptStoreError.
+    An image whose core carries no MAC maps only what is plain; else the MAC is of a domain that
+    one of its disks is in, so that no other key makes an image of them. Raises
+    SnapshotNotFoundError, CorruptStoreError.
     """
-    mapped = _mapped(store, core)
+    return are_recorded(core, _snapshots_of(store, core))
+
+
+def are_recorded(core: ImageCore, snapshots: dict[str, SnapshotCore]) -> bool:
+    """The same, where what there is of its snapshots is known, by their ids."""
+    mapped = _by_device(core, snapshots)
+    domains = {one.domain for one in mapped.values() if is_encrypted(one)}
     if mac_domain(core) is None:
-        return not any(map(is_encrypted, mapped.values()))
-    return core.fact(facts.MAPPED_CONTENT) == _content_of(mapped)
+        return not domains
+    recorded = core.fact(facts.MAPPED_CONTENT) == _content_of(mapped)
+    return recorded and mac_domain(core) in domains
+
+
+def is_wholly_plain(core: SnapshotCore | ImageCore) -> bool:
+    """Whether a core that needs no MAC has nothing either of one that needs it.
+
+    It has if somebody made a plain one of it, and left something behind.
+    """
+    sealed = (facts.SEALED, facts.COPIED_CORE, facts.MAPPED_CONTENT)
+    return not core.signatures and not any(core.fact(key) is not None for key in sealed)
 
 
 def _id(core: SnapshotCore | ImageCore) -> str:
@@ -216,10 +236,11 @@ def _is_confirmed(core: SnapshotCore | ImageCore, domain: SealedDomain, confirma
 
 
 def _content(core: SnapshotCore | ImageCore) -> tuple[object, ...]:
-    """What a copy shares with its source."""
+    """What a copy shares with its source: also the moment, so that none passes for a newer one."""
     if isinstance(core, SnapshotCore):
-        sealed = core.fact(facts.SEALED)
-        return core.domain, core.root, core.height, core.size_bytes, core.cut, core.hash, sealed
+        keys = core.domain, core.fact(facts.SEALED), core.cut, core.hash
+        content = core.root, core.height, core.size_bytes, core.data_bytes
+        return keys, content, core.freeze, core.source
     mappings = tuple(replace(mapping, snapshot_id=None) for mapping in core.mappings)
     recorded = core.fact(facts.MAC_DOMAIN), core.fact(facts.MAPPED_CONTENT)
     machine = core.architecture, core.boot_mode, core.platform, core.root_device_name

@@ -176,6 +176,9 @@ class StoreCheck:
         """Whether what is encrypted can be opened by who has the key, as far as can be told."""
         domain_id = authenticity.mac_domain(core)
         if domain_id is None:
+            if not authenticity.is_wholly_plain(core):
+                message = "it was made plain after it was recorded with a key"
+                self._fault("record", layout.core(attributes.id), message)
             return True
         place = layout.domain(domain_id)
         if not catalog.is_there(self._store, place):
@@ -193,10 +196,11 @@ class StoreCheck:
         block_map = map_of(core)
         if block_map.root is None:
             return
+        top = (block_map.domain, block_map.root, block_map.height)
         if self._store.can_open(core.domain):
-            ranges = self._maps.damage_below(block_map.root, block_map.height, core.size_bytes)
+            ranges = self._maps.damage_below(*top, core.size_bytes)
         else:
-            damaged = self._maps.is_damaged_below(block_map.root, block_map.height)
+            damaged = self._maps.is_damaged_below(*top)
             ranges = ((0, core.size_bytes),) if damaged else ()
         if ranges:
             self._hurt({"SnapshotId": core.snapshot_id, "VolumeId": core.volume_id}, users, ranges)

@@ -11,7 +11,7 @@ from amictl.model.blockmap import SEGMENT_SIZE, Name, segment_length
 from amictl.model.records import SnapshotCore
 from amictl.progress import Progress, Step
 from amictl.store import authenticity
-from amictl.store.lineages import is_encrypted, lineage_of
+from amictl.store.lineages import lineage_of
 from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.recording import map_of
@@ -55,14 +55,13 @@ class _Done:
 class Filling:
     """One snapshot on its way to a disk: its map, and the readers of the threads.
 
-    `progress` is told of bytes of the volume. `is_secret` says that the snapshot is encrypted.
+    `progress` is told of bytes of the volume.
     """
 
     def __init__(self, store: Store, core: SnapshotCore, progress: Progress) -> None:
         self._store = store
         self._core = core
         self._map = map_of(core)
-        self.is_secret = is_encrypted(core)
         authenticity.require_authentic(store, core)
         # Keys are opened here, before there are other processes.
         self._key = lineage_of(store, core).fingerprint_key

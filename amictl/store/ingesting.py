@@ -115,7 +115,8 @@ class Ingest:
         root = self._builder.finish()
         new, known, _ = self._counts
         self._report(self._volume.size_bytes)
-        block_map = Map(root, self._builder.height, self._volume.size_bytes)
+        domain = bytes.fromhex(self._lineage.domain)
+        block_map = Map(root, self._builder.height, self._volume.size_bytes, domain)
         return Ingested(block_map, new + known)
 
     def _with_parents(self) -> Iterator[tuple[int, Name | None]]:
@@ -177,6 +178,6 @@ class Ingest:
         except CorruptStoreError:
             self._writer.distrust_nodes()
             return None
-        if leaf.fingerprint != mark or leaf.plain_length != length:
+        if (leaf.fingerprint, leaf.plain_length, leaf.domain) != (mark, length, self._domain.id):
             return None
         return leaf if self._writer.has_all((name, *leaf.names)) else None

@@ -10,8 +10,9 @@ from amictl.model.records import Attributes, DomainHeader, ImageCore, SnapshotCo
 from amictl.store import authenticity, catalog, domains, layout
 from amictl.store.domains import Keyring
 from amictl.store.reading import SegmentReader
+from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import Map, leaves, read_leaf_at
+from amictl.store.walking import leaves, read_leaf_at
 
 Unread = dict[str, AmictlError]
 """Why a record cannot be read, by its id."""
@@ -56,8 +57,9 @@ def images_of(store: Store, snapshots: Collection[str]) -> tuple[list[ImageCore]
 def authenticity_of(store: Store, core: SnapshotCore | ImageCore) -> str:
     """Whether a core was recorded with the key of its domain, as `authenticity.state_of`.
 
-    An image that maps other content than was recorded is forged. Raises KeyUnavailableError,
-    CorruptStoreError, SnapshotNotFoundError.
+    An image that maps encrypted snapshots and carries no MAC is forged, as is one that maps other
+    content than was recorded. Raises KeyUnavailableError, CorruptStoreError,
+    SnapshotNotFoundError.
     """
     if isinstance(core, ImageCore) and not authenticity.maps_what_was_recorded(store, core):
         return authenticity.FORGED
@@ -66,8 +68,7 @@ def authenticity_of(store: Store, core: SnapshotCore | ImageCore) -> str:
 
 def require_content(store: Store, core: SnapshotCore) -> None:
     """Open the first frames of a snapshot. Raises CorruptStoreError, KeyUnavailableError."""
-    root = bytes.fromhex(core.root) if core.root is not None else None
-    block_map = Map(root, core.height, core.size_bytes)
+    block_map = map_of(core)
     for index, name in leaves(store, block_map):
         leaf = read_leaf_at(store, block_map, index, name)
         if any(leaf.names):

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError
+from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError, KeyUnavailableError
 from amictl.model.blockmap import Interior, Leaf, Name, child_span
 from amictl.model.records import DamagedFrame
 from amictl.store.index import ABSENT
 from amictl.store.store import Store
+
+_ANOTHER_DOMAIN = "it is of another domain than what leads to it"
 
 Ranges = tuple[tuple[int, int], ...]
 """Damaged bytes below a node, as start and stop from where it begins."""
@@ -26,15 +28,16 @@ class MapCheck:
         self._store = store
         self._fault = fault
         self._found = found
-        self._below: dict[tuple[Name, int, int], Ranges] = {}
-        self._sealed: dict[Name, bool] = {}
+        self._below: dict[tuple[bytes, Name, int, int], Ranges] = {}
+        self._sealed: dict[tuple[bytes, Name], bool] = {}
 
-    def is_damaged_below(self, name: Name, level: int) -> bool:
-        """Whether something below a node, or it, cannot be read. It needs no key.
+    def is_damaged_below(self, domain: bytes, name: Name, level: int) -> bool:
+        """Whether something below a node, or it, cannot be read, or is of another domain. It needs
+        no key.
 
         Where in the volume that is, is sealed.
         """
-        known = self._sealed.get(name)
+        known = self._sealed.get((domain, name))
         if known is not None:
             return known
         self.node_count += 1
@@ -42,6 +45,8 @@ class MapCheck:
             node = self._store.read_clear_node(name)
             if node.level != level:
                 raise CorruptStoreError("it is of another level than its parent says")
+            if node.domain != domain:
+                raise CorruptStoreError(_ANOTHER_DOMAIN)
         except UNREADABLE as error:
             self._take_damaged(name, error)
             damaged = True
@@ -50,31 +55,37 @@ class MapCheck:
                 damaged = bool(node.children and self._unusable(list(node.children)))
             else:
                 # All of them are looked at, so that all damage is found.
-                below = [self.is_damaged_below(child, level - 1) for child in node.children]
+                below = [self.is_damaged_below(domain, child, level - 1) for child in node.children]
                 damaged = any(below)
-        self._sealed[name] = damaged
+        self._sealed[domain, name] = damaged
         return damaged
 
-    def damage_below(self, name: Name, level: int, length: int) -> Ranges:
-        """What cannot be read below a node; shared subtrees are looked at once."""
-        known = self._below.get((name, level, length))
+    def damage_below(self, domain: bytes, name: Name, level: int, length: int) -> Ranges:
+        """What cannot be read below a node, or is of another domain; shared subtrees are looked at
+        once.
+        """
+        known = self._below.get((domain, name, level, length))
         if known is not None:
             return known
         self.node_count += 1
         found: Ranges = ((0, length),)
         try:
             node = self._store.read_node(name)
+        except KeyUnavailableError:  # the key of this domain is at hand
+            self._fault("node", name.hex(), _ANOTHER_DOMAIN)
         except UNREADABLE as error:
             self._take_damaged(name, error)
         else:
             if (0 if isinstance(node, Leaf) else node.level, node.plain_length) != (level, length):
                 message = "it is of another level or length than its parent says"
                 self._fault("node", name.hex(), message)
+            elif node.domain != domain:
+                self._fault("node", name.hex(), _ANOTHER_DOMAIN)
             elif isinstance(node, Leaf):
                 found = self._leaf_damage(node)
             else:
                 found = self._interior_damage(node)
-        self._below[name, level, length] = found
+        self._below[domain, name, level, length] = found
         return found
 
     def _take_damaged(self, name: Name, error: AmictlError) -> None:
@@ -97,7 +108,7 @@ class MapCheck:
             if child is not None:
                 start = slot * span
                 below = self.damage_below(
-                    child, node.level - 1, min(span, node.plain_length - start)
+                    node.domain, child, node.level - 1, min(span, node.plain_length - start)
                 )
                 found += [(start + first, start + last) for first, last in below]
         return _joined(found)

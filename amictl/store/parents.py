@@ -37,16 +37,20 @@ class Origin:
 def origin_of(store: Store, volume_id: str, parent: str) -> Origin:
     """`parent` is auto, none or a snapshot id.
 
-    A child of an encrypted snapshot has its key; else the key of the volume counts, then that of
-    the region. A parent that cannot be read or continued is done without, unless it was named.
-    Raises KeyUnavailableError if there is to be a default key and none was chosen;
-    ConflictError for a named parent that is plain while the snapshot is to be encrypted.
+    A child of an encrypted snapshot that is named has its key; else the key of the volume counts,
+    then that of its newest snapshot, then that of the region. A parent that cannot be read or
+    continued is done without, unless it was named. Raises KeyUnavailableError if there is to be a
+    default key and none was chosen; ConflictError for a named parent that is plain while the
+    snapshot is to be encrypted.
     """
     named = _named(store, parent) if parent not in ("auto", "none") else None
     if named is not None and is_encrypted(named):
         return Origin(named, named.domain)
     newest, domain = _newest(store, volume_id)
-    key_id = None if domain else _key_of(store, volume_id)
+    own = _own_key(store, volume_id)
+    if own is not None and domain is not None and own != store.key_id(domain):
+        domain = None  # of another key, which the disk had before it was written anew
+    key_id = None if domain else own or _key_unsaid(store, volume_id)
     if named is not None:
         if domain or key_id:
             raise ConflictError(
@@ -79,6 +83,8 @@ def require_key(
     KeyUnavailableError, ConflictError as `origin_of`.
     """
     origin = origin_of(store, volume_id, parent)
+    if origin.key_id is not None and origin.key_id == store.known_keys.get(volume_id):
+        _tell_if_unsaid(store, volume_id, surroundings)
     if origin.domain is not None:
         store.domain(origin.domain)
     elif origin.key_id is not None:
@@ -140,12 +146,23 @@ def _newest(store: Store, volume_id: str) -> tuple[SnapshotCore | None, str | No
     return newest, None
 
 
-def _key_of(store: Store, volume_id: str) -> str | None:
-    """The key of a volume, or the one that everything new has in this region."""
-    own = _own_key(store, volume_id)
-    if own is not None:
-        return own
-    return key_for_new(store, EncryptionRequest(), None)
+def _key_unsaid(store: Store, volume_id: str) -> str | None:
+    """The key of a volume of which the region says nothing.
+
+    What this machine encrypted stays so, even if whoever can write to the region made it look
+    plain there; else the region says what new things have.
+    """
+    known = store.known_keys.get(volume_id)
+    return known if known is not None else key_for_new(store, EncryptionRequest(), None)
+
+
+def _tell_if_unsaid(store: Store, volume_id: str, surroundings: Surroundings) -> None:
+    if _own_key(store, volume_id) is None:
+        surroundings.progress.note(
+            f"snapshots of {volume_id} were encrypted here, and the region does not say so any"
+            f" more: this one is encrypted with {store.known_keys[volume_id]}; if it is to be as"
+            f" the region says: amictl delete-volume --volume-id {volume_id}"
+        )
 
 
 def _own_key(store: Store, volume_id: str) -> str | None:

@@ -75,37 +75,40 @@ class SegmentReader:
             count = 0
             if place is not None:
                 try:
-                    count = self._read_run(wanted, at, place)
+                    count = self._read_run(wanted, at, place, leaf.domain)
                 except CorruptStoreError:
                     self._store.distrust(place)
                     count = 0
             if count == 0:
-                fault = self._read_elsewhere(wanted, at)
+                fault = self._read_elsewhere(wanted, at, leaf.domain)
                 faults += [fault] if fault else []
                 count = 1
             at += count
         return faults
 
-    def _read_elsewhere(self, wanted: Sequence[Wanted], at: int) -> Fault | None:
+    def _read_elsewhere(self, wanted: Sequence[Wanted], at: int, domain: bytes) -> Fault | None:
         """Try every place of one chunk, after loading CURRENT again: packs may have moved."""
         start, stop, name = wanted[at]
         reason = f"chunk {name.hex()} is not in the index"
         for place in self._store.reload_index().places(name):
             try:
-                self._read_run(wanted[at : at + 1], 0, place)
+                self._read_run(wanted[at : at + 1], 0, place, domain)
             except CorruptStoreError as error:
                 reason = f"{error.message} ({self._store.describe(place)})"
             else:
                 return None
         return Fault(start, stop, reason)
 
-    def _read_run(self, wanted: Sequence[Wanted], at: int, place: Location) -> int:
+    def _read_run(
+        self, wanted: Sequence[Wanted], at: int, place: Location, domain_id: bytes
+    ) -> int:
         """Read as many of the chunks from `at` on as follow each other in the frame at `place`.
 
-        Returns how many, at least one. Raises CorruptStoreError if the first cannot be had there.
+        Returns how many, at least one. Raises CorruptStoreError if the first cannot be had there,
+        in a frame of that domain.
         """
         for kept in self._kept:
-            if kept.place == (place.pack, place.offset):
+            if kept.place == (place.pack, place.offset) and kept.domain.id == domain_id:
                 count = _shared(wanted, at, kept.names, place.position)
                 self._copy(kept, wanted[at : at + count], place.position)
                 return count
@@ -114,6 +117,8 @@ class SegmentReader:
         stored = self._stored[: place.length]
         self._store.read_into(place, stored)
         clear = frame_format.clear_part(stored)
+        if clear.domain != domain_id:
+            raise CorruptStoreError("a frame is of another domain than what it is read for")
         domain = self._store.domain(clear.domain.hex())
         frame = domain.decode_frame(clear)
         count = _shared(wanted, at, frame.names, place.position)

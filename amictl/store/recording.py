@@ -31,7 +31,7 @@ from amictl.store.lineages import Lineage, is_encrypted, with_lineage
 from amictl.store.parents import domain_of, lineage_from, origin_of
 from amictl.store.pending import PendingFile
 from amictl.store.store import Store
-from amictl.store.walking import Map, leaves
+from amictl.store.walking import Map, leaves, read_leaf_at
 from amictl.store.writing import Writer
 
 SAMPLES = 8
@@ -55,7 +55,8 @@ class SnapshotPlan:
 
 def map_of(core: SnapshotCore) -> Map:
     """The block map of a snapshot."""
-    return Map(bytes.fromhex(core.root) if core.root else None, core.height, core.size_bytes)
+    root = bytes.fromhex(core.root) if core.root else None
+    return Map(root, core.height, core.size_bytes, bytes.fromhex(core.domain))
 
 
 def record_snapshot(
@@ -136,6 +137,7 @@ def complete_snapshot(
     core = replace(core, completion_time=timestamp(surroundings.now()))
     if is_encrypted(core):
         core = signed(core, store.sealed_domain(core.domain))
+        store.learnt_keys[core.volume_id] = store.key_id(core.domain)
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     # First, because it is only a hint: where the snapshot does not come to exist, others are found.
     catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
@@ -235,7 +237,7 @@ def _samples_agree(
     for _ in range(SAMPLES):
         try:
             index, name = _random_leaf(writer.store, block_map.root, block_map.height, surroundings)
-            leaf = writer.store.read_leaf(name)
+            leaf = read_leaf_at(writer.store, block_map, index, name)
         except CorruptStoreError:
             writer.distrust_nodes()
             return False

@@ -4,6 +4,7 @@ from amictl.errors import ConflictError, SnapshotNotFoundError
 from amictl.model.ids import require_id
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog, pending
+from amictl.store.authenticity import require_authentic
 from amictl.store.store import Store
 
 
@@ -38,10 +39,10 @@ def not_completed(snapshot_id: str, *, alive: bool) -> ConflictError:
 
 
 def size_to_map(store: Store, snapshot_id: str) -> int:
-    """Bytes of a snapshot that an image is to map, with whose key, if any, it is recorded.
+    """Bytes of a snapshot that an image is to map, and that is what was recorded.
 
-    Raises MalformedIdError, SnapshotNotFoundError, KeyUnavailableError.
+    Raises as `completed_snapshot`; KeyUnavailableError, CorruptStoreError.
     """
-    core = catalog.read_snapshot(store, require_id("snap", snapshot_id))
-    store.domain(core.domain)
+    core = completed_snapshot(store, snapshot_id)
+    require_authentic(store, core)
     return core.size_bytes

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -38,7 +38,8 @@ class Store:
 
     Reading takes no lock. Whatever is read is checked against its name. Whoever opens a store sets
     its `keyring`; without one nothing that is encrypted can be opened. `on_close` is called before
-    it is closed.
+    it is closed. `known_keys` are the keys of volumes that this machine knows of, whatever the
+    store says; `learnt_keys` is what is found out about them, None for a volume that has none.
     """
 
     def __init__(self, storage: Storage, config: StoreConfig) -> None:
@@ -46,6 +47,8 @@ class Store:
         self.config = config
         self.keyring: Keyring | None = None
         self.on_close: Callable[[], None] | None = None
+        self.known_keys: Mapping[str, str] = {}
+        self.learnt_keys: dict[str, str | None] = {}
         self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}
         self._key_ids: dict[str, str | None] = {}
         self._index: Index | None = None

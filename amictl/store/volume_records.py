@@ -44,7 +44,9 @@ def read(store: Store, volume_id: str) -> Volume:
     if written is not None:
         return replace(written, next_parent=source.snapshot_id if source else None)
     if source is not None:
-        return Volume(volume_id, source.path, source.snapshot_id, tags=_tags(store, volume_id))
+        key_id = _key_of(store, source.snapshot_id)
+        tags = _tags(store, volume_id)
+        return Volume(volume_id, source.path, source.snapshot_id, key_id=key_id, tags=tags)
     raise not_found(volume_id)
 
 
@@ -173,6 +175,7 @@ def forget(store: Store, volume_id: str) -> None:
 
     The next snapshot of its disk has no parent.
     """
+    store.learnt_keys[volume_id] = None
     with catalog.exclusively(store):  # nobody gives it a tag meanwhile
         store.storage.delete(layout.attributes(volume_id))
         store.storage.delete(layout.volume(volume_id))
@@ -193,6 +196,13 @@ def _snapshots(store: Store) -> Iterator[SnapshotCore]:
             yield catalog.read_snapshot(store, snapshot_id)
 
 
+def _key_of(store: Store, snapshot_id: str) -> str | None:
+    """The key of a snapshot, as far as it can be told."""
+    with suppress(CorruptStoreError, SnapshotNotFoundError):
+        return store.key_id(catalog.read_snapshot_core(store, snapshot_id).domain)
+    return None
+
+
 def _tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
     with suppress(ObjectMissingError):
         return catalog.read_attributes(store, volume_id).tags
@@ -200,6 +210,7 @@ def _tags(store: Store, volume_id: str) -> tuple[Tag, ...]:
 
 
 def _record(store: Store, volume: Volume, *, again: bool) -> None:
+    store.learnt_keys[volume.volume_id] = volume.key_id
     if volume.next_parent is not None:
         catalog.put_volume(store, VolumeRecord(volume.volume_id, volume.path, volume.next_parent))
     place = layout.attributes(volume.volume_id)

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from amictl.errors import CorruptStoreError
+from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.model.blockmap import (
     FANOUT,
     SEGMENT_SIZE,
     Interior,
     Leaf,
     Name,
+    Node,
     child_span,
     segment_length,
 )
@@ -18,11 +20,16 @@ from amictl.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """The root of a block map; `root` is None when nothing was allocated."""
+    """The root of a block map; `root` is None when nothing was allocated.
+
+    All of it is in one domain, the plain one where none is given: else whoever can write to the
+    store could have what is encrypted read as plain.
+    """
 
     root: Name | None
     height: int
     size_bytes: int
+    domain: bytes = PLAIN_DOMAIN
 
 
 def leaves(
@@ -84,7 +91,8 @@ def changed_leaves(
     Shared subtrees are not visited. The maps may have different heights.
     """
     height = max(first.height, second.height)
-    yield from _changed_below(store, _Side(first, height), _Side(second, height), height, 0, start)
+    one, other = (_Side(side.root, side.height, side.domain) for side in (first, second))
+    yield from _changed_below(store, one, other, height, 0, start)
 
 
 def read_leaf_at(store: Store, block_map: Map, index: int, name: Name) -> Leaf:
@@ -93,6 +101,7 @@ def read_leaf_at(store: Store, block_map: Map, index: int, name: Name) -> Leaf:
     Raises CorruptStoreError if it cannot be read, or is not as long as that segment.
     """
     leaf = store.read_leaf(name)
+    _require_domain(leaf, block_map.domain, name)
     if leaf.plain_length != segment_length(block_map.size_bytes, index):
         raise CorruptStoreError(f"leaf {name.hex()} is not as long as segment {index}")
     return leaf
@@ -104,10 +113,16 @@ def read_interior_at(store: Store, block_map: Map, name: Name, level: int, first
     Raises CorruptStoreError if it cannot be read, or does not cover what is there of the volume.
     """
     node = store.read_interior(name, level)
+    _require_domain(node, block_map.domain, name)
     rest = block_map.size_bytes - first * SEGMENT_SIZE
     if node.plain_length != min(rest, child_span(level) * FANOUT):
         raise CorruptStoreError(f"node {name.hex()} does not cover what its place in the map does")
     return node
+
+
+def _require_domain(node: Node, domain: bytes, name: Name) -> None:
+    if node.domain != domain:
+        raise CorruptStoreError(f"node {name.hex()} is of another domain than its snapshot")
 
 
 def _leaves_below(
@@ -133,11 +148,12 @@ def _children(
 class _Side:
     """One of two maps that are walked together, raised to the height of the higher one."""
 
-    __slots__ = ("level", "name")
+    __slots__ = ("domain", "level", "name")
 
-    def __init__(self, block_map: Map | None, height: int, name: Name | None = None) -> None:
-        self.level = block_map.height if block_map else height
-        self.name = block_map.root if block_map else name
+    def __init__(self, name: Name | None, level: int, domain: bytes) -> None:
+        self.name = name
+        self.level = level
+        self.domain = domain
 
     def children(self, store: Store, level: int) -> "list[_Side]":
         """The sides one level down; a lower map is the first child of what would be above it."""
@@ -145,10 +161,9 @@ class _Side:
             return []
         if self.level < level:
             return [self]
-        return [
-            _Side(None, level - 1, child)
-            for child in store.read_interior(self.name, level).children
-        ]
+        node = store.read_interior(self.name, level)
+        _require_domain(node, self.domain, self.name)
+        return [_Side(child, level - 1, self.domain) for child in node.children]
 
 
 def _changed_below(
@@ -161,7 +176,7 @@ def _changed_below(
         yield at, first.name, second.name
         return
     below_first, below_second = first.children(store, level), second.children(store, level)
-    nothing = _Side(None, level - 1)
+    nothing = _Side(None, level - 1, PLAIN_DOMAIN)
     for slot in range(max(len(below_first), len(below_second))):
         a = below_first[slot] if slot < len(below_first) else nothing
         b = below_second[slot] if slot < len(below_second) else nothing

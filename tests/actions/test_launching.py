@@ -158,7 +158,7 @@ def test_a_data_disk_can_have_another_snapshot(workshop: Workshop, image_id: str
 def test_what_an_override_does_not_say_is_as_in_the_image(
     workshop: Workshop, image_id: str
 ) -> None:
-    launch(workshop, image_id, ebs("/dev/sda1", VolumeType="gp3", Encrypted=False))
+    launch(workshop, image_id, ebs("/dev/sda1", VolumeType="gp3"))
     root = document(workshop)["BlockDeviceMappings"][0]
     assert root["SnapshotId"] == snapshot_of(workshop, image_id, "/dev/sda1")
     assert (root["VolumeType"], root["DeleteOnTermination"]) == ("gp3", True)
@@ -171,7 +171,6 @@ def test_what_an_override_does_not_say_is_as_in_the_image(
         ({"DeviceName": "/dev/sda1", "VirtualName": "ephemeral0"}, "can neither be taken away"),
         (ebs("/dev/sdg"), "needs a snapshot or a volume size"),
         ({"DeviceName": "/dev/sdf"}, "neither Ebs, VirtualName nor NoDevice"),
-        (ebs("/dev/sdf", Encrypted=True), "/dev/sdf"),
         (ebs("/dev/sdf", VolumeType="fast"), "volume type fast"),
         (ebs("../../etc/passwd", VolumeSize=1), "Invalid device name"),
         (ebs("/dev/sdf", VolumeSize=0), "/dev/sdf"),
@@ -186,8 +185,8 @@ def test_overrides_that_cannot_be_are_refused(
 
 
 def test_what_has_no_meaning_here_is_refused_by_name(workshop: Workshop, image_id: str) -> None:
-    with pytest.raises(UnsupportedError, match="KmsKeyId"):
-        launch(workshop, image_id, ebs("/dev/sdf", KmsKeyId="alias/x"))
+    with pytest.raises(UnsupportedError, match="OutpostArn"):
+        launch(workshop, image_id, ebs("/dev/sdf", OutpostArn="arn:x"))
 
 
 def test_the_root_keeps_its_snapshot(workshop: Workshop, image_id: str) -> None:

@@ -238,7 +238,13 @@ def test_what_a_snapshot_cannot_be_mapped_with_is_refused(
 
 def test_a_key_is_refused_by_name(workshop: Workshop, snapshot_id: str) -> None:
     with pytest.raises(UnsupportedError, match="KmsKeyId"):
+        register(workshop, root(snapshot_id, Encrypted=True, KmsKeyId="alias/mine"))
+
+
+def test_a_key_needs_encrypted(workshop: Workshop, snapshot_id: str) -> None:
+    with pytest.raises(UsageError, match="requires the parameter Encrypted") as caught:
         register(workshop, root(snapshot_id, KmsKeyId="alias/mine"))
+    assert caught.value.code == "InvalidParameterDependency"
 
 
 def test_a_volume_smaller_than_its_snapshot_is_refused(workshop: Workshop) -> None:

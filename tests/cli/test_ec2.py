@@ -209,7 +209,7 @@ def test_an_option_without_meaning_is_refused_before_anything_is_missed(
         ("--block-device-mappings", "AvailabilityZone=us-east-1a", "no zones"),
         ("--block-device-mappings", "AvailabilityZoneId=use1-az1", "no zones"),
         ("--block-device-mappings", "EbsCardIndex=1", "by the hypervisor"),
-        ("--block-device-mappings", "KmsKeyId=alias/k", "does not encrypt"),
+        ("--block-device-mappings", "KmsKeyId=alias/k,Encrypted=true", "no image"),
         ("--block-device-mappings", "OutpostArn=arn", "no outposts"),
         ("--block-device-mappings", "VolumeInitializationRate=100", "whole"),
         ("--architecture", "arm64_mac", "machines of Apple"),

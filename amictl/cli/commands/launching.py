@@ -25,6 +25,11 @@ from amictl.cli.options import dry_run, id_option, list_option, tag_specificatio
             " --block-device-mappings DeviceName=/dev/sda1,Ebs={VolumeSize=40}"
             " DeviceName=/dev/sdf,NoDevice=",
         ),
+        (
+            "What is taken from its data disk is encrypted",
+            "amictl launch-image --image-id ami-0123456789abcdef0 --directory web-2"
+            " --block-device-mappings DeviceName=/dev/sdf,Ebs={Encrypted=true,KmsKeyId=alias/web}",
+        ),
     ],
 )
 @id_option("--image-id", "ami", required=True, help="The image.")
@@ -61,6 +66,9 @@ def launch_image(
     The folder holds a sparse raw file for each device, launch.json with all that a launcher needs
     to know, and launch.sh, which starts QEMU: MEMORY=4096 CPUS=4 DIRECTORY/launch.sh. It appears
     whole or not at all, and nothing is started.
+
+    A disk of an encrypted snapshot is a volume of its key, and others can be made one: see
+    create-volume --encrypted. In a region that encrypts by default all are.
     """
     from amictl.actions import launching
 

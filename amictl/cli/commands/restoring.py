@@ -11,7 +11,7 @@ from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.key_options import luks_passphrase_options
 from amictl.cli.option_types import FILE, MomentType
-from amictl.cli.options import dry_run, id_option, tag_specifications, tags_of
+from amictl.cli.options import dry_run, id_option, tag_specifications, tags_of, yes_no
 from amictl.cli.passphrases import PassphraseOptions, new_passphrase
 from amictl.errors import UnsupportedError, UsageError
 
@@ -36,6 +36,11 @@ from amictl.errors import UnsupportedError, UsageError
         (
             "Onto a block device",
             "amictl create-volume --snapshot-id snap-0123456789abcdef0 --force /dev/vg0/db",
+        ),
+        (
+            "A volume of a key: what is taken from it is encrypted",
+            "amictl create-volume --snapshot-id snap-0123456789abcdef0 --encrypted"
+            " --kms-key-id alias/web web.raw",
         ),
         (
             "A LUKS disk: plain nowhere but in the machine",
@@ -78,6 +83,15 @@ from amictl.errors import UnsupportedError, UsageError
     help="Write a LUKS disk (version 1), with a passphrase of its own, which is asked for.",
 )
 @luks_passphrase_options
+@yes_no(
+    "--encrypted/--no-encrypted",
+    help="Encrypt what is taken from the volume later; of an encrypted snapshot it always is.",
+)
+@click.option(
+    "--kms-key-id",
+    metavar="KEY",
+    help="The key for that: an id, an alias or an ARN; it needs --encrypted.",
+)
 @tag_specifications("volume")
 @dry_run()
 def create_volume(
@@ -91,6 +105,11 @@ def create_volume(
     The result has every byte of the snapshot and its exact length. Every byte is checked before
     it is written; a new file appears whole or not at all. Zeros become holes.
 
+    With --encrypted, of an encrypted snapshot, and in a region that encrypts by default, it is a
+    volume of a key: the file gets mode 0600 and holds its content in plain, and every snapshot of
+    it is encrypted, unasked. Without --kms-key-id that is the key of the snapshot, or the region's
+    default key. The first snapshot with another key than the one that was written is a full one.
+
     A LUKS disk takes the whole size of the volume and 2 MiB more, gets mode 0600, and needs
     qemu-img, which reads the snapshot from amictl: a plain copy is on no disk. The disk inside has
     whole sectors of 512 bytes. It is opened with its passphrase, not with a key of amictl: by QEMU
@@ -101,8 +120,10 @@ def create_volume(
     """
     _require_one_source(options)
     from amictl.actions import restoring
+    from amictl.model.encryption import EncryptionRequest
 
     options["luks_passphrase"] = _luks_passphrase(options)
+    options["encryption"] = EncryptionRequest(options.pop("encrypted"), options.pop("kms_key_id"))
     (tags,) = tags_of(tag_specifications, "volume")
     request = restoring.CreateVolumeRequest(tags=tags, dry_run=bool(dry_run), **options)
     with invocation.open_store() as store:

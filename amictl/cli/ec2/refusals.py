@@ -18,7 +18,6 @@ _NO_ZONE = "a region is one directory and has no zones; you choose the path of t
 _NO_ACCOUNTS = "a region has one owner, and nobody else whom a permission could be given to"
 _FROM_FILES = "amictl knows disk image files, not machines; name the files, the root disk first"
 _IDENTITY = "a key is an age identity of its usual kind; import-key takes others"
-_UNENCRYPTED = "the file holds its content in plain; choose a target on an encrypted file system"
 
 _NO_DURATION = "a copy runs as fast as it can, and no faster for being told"
 _NO_DESTINATION = "there are no local zones; --region says where the copy goes"
@@ -74,10 +73,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--availability-zone": _NO_ZONE,
         "--availability-zone-id": _NO_ZONE,
         "--client-token": "writing the same snapshot to the same file twice gives the same file",
-        "--encrypted": _UNENCRYPTED,
-        "--no-encrypted": "the file always holds its content in plain; leave it out",
         "--iops": "a file is as fast as the disk that it lies on; limit the rate in the hypervisor",
-        "--kms-key-id": _UNENCRYPTED,
         "--multi-attach-enabled": "whether machines may share a file is decided by the hypervisor",
         "--no-multi-attach-enabled": "it is decided by the hypervisor; leave it out",
         "--operator": "no service manages volumes in your place",
