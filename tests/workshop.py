@@ -22,6 +22,7 @@ from amictl.actions.creating import (
     create_snapshot,
 )
 from amictl.actions.restoring import CreateVolumeRequest, create_volume
+from amictl.content.sealing import identity_mac
 from amictl.errors import KeyNotFoundError, KeyUnavailableError
 from amictl.formats import records
 from amictl.model.records import DomainHeader, SnapshotCore, StoreConfig
@@ -78,6 +79,9 @@ class Keys:
     def wrap(self, key_id: str, secret: bytes) -> str:
         wrapped = pyrage.encrypt(secret, [self._identity(key_id).to_public()])
         return base64.b64encode(wrapped).decode()
+
+    def mac(self, key_id: str, data: bytes) -> str | None:
+        return identity_mac(str(self._identity(key_id)).encode(), data)
 
     def resolve(self, name: str) -> str:
         if name not in self._identities:

@@ -67,5 +67,8 @@ class UserKeyring:
     def wrap(self, key_id: str, secret: bytes) -> str:
         return keyring().wrap(key_id, secret)
 
+    def mac(self, key_id: str, data: bytes) -> str | None:
+        return keyring().mac(key_id, data)
+
     def resolve(self, name: str) -> str:
         return keyring().resolve(name)

@@ -26,7 +26,7 @@ _REDUCTION = 0b10000111  # of CMAC: NIST SP 800-38B, 6.1
 _HALF_NONCE = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DomainKeys:
     """What HKDF makes of the root secret of a domain, 32 bytes each.
 
@@ -47,6 +47,12 @@ def derive(secret: bytes, domain_id: bytes) -> DomainKeys:
         return HKDF(SHA256(), KEY_SIZE, salt=domain_id, info=info).derive(secret)
 
     return DomainKeys(key("naming"), key("sealing"), key("authenticating"), key("commitment"))
+
+
+def identity_mac(identity: bytes, data: Buffer) -> str:
+    """A MAC that only who has the secret of an identity of age or SSH can make, and verify."""
+    key = HKDF(SHA256(), KEY_SIZE, salt=None, info=b"amictl key 1 authenticating").derive(identity)
+    return mac(key, data)
 
 
 def mac(key: bytes, data: Buffer) -> str:

@@ -38,10 +38,14 @@ class Talk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An identity that is open; `recipient` is its public half, `opener` what pyrage takes."""
+    """An identity that is open; `recipient` is its public half, `opener` what pyrage takes.
+
+    `secret` is what nobody else knows: of a plugin's identity, which gives none away, None.
+    """
 
     recipient: str
     opener: Any = field(repr=False)
+    secret: bytes | None = field(default=None, repr=False)
 
 
 def key_id_of(recipient: str) -> str:
@@ -56,7 +60,7 @@ def new_identity(created: str) -> tuple[Identity, bytes]:
     opener = x25519.Identity.generate()
     public = str(opener.to_public())
     text = f"# created: {created}\n# public key: {public}\n{opener}\n"
-    return Identity(public, opener), text.encode()
+    return Identity(public, opener, str(opener).encode()), text.encode()
 
 
 def protected(text: bytes, passphrase: str) -> bytes:
@@ -130,7 +134,7 @@ def identity_in(text: bytes, place: str, talk: Talk, recipient: str | None = Non
         opener = x25519.Identity.from_str(found[0])
     except IdentityError:
         raise UsageError(f"{place} has no identity that age would take") from None
-    return Identity(str(opener.to_public()), opener)
+    return Identity(str(opener.to_public()), opener, str(opener).encode())
 
 
 def require_recipient(text: str) -> str:
@@ -178,6 +182,7 @@ def _lines(text: bytes, place: str) -> list[str]:
 def _ssh_identity(text: bytes, place: str) -> Identity:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from pyrage import IdentityError, ssh
 
     try:
@@ -193,9 +198,9 @@ def _ssh_identity(text: bytes, place: str) -> Identity:
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
     recipient = public.decode()
-    if not recipient.startswith(f"{_SSH_TYPE} "):
+    if not isinstance(private, Ed25519PrivateKey):
         raise UsageError(f"{place} is an SSH key of another type than ed25519")
-    return Identity(recipient, opener)
+    return Identity(recipient, opener, private.private_bytes_raw())
 
 
 def _plugin_identity(text: str, place: str, talk: Talk, recipient: str | None) -> Identity:

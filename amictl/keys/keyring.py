@@ -67,6 +67,18 @@ class FolderKeyring:
         """
         return base64.b64encode(self.seal(self._usable(key_id).recipients, secret)).decode()
 
+    def mac(self, key_id: str, data: bytes) -> str | None:
+        """In hexadecimal, a MAC that only who has the identity of a key can make.
+
+        None for an identity of a plugin, which gives no secret away. Raises KeyUnavailableError.
+        """
+        secret = self.identity(self._usable(key_id)).secret
+        if secret is None:
+            return None
+        from amictl.content.sealing import identity_mac
+
+        return identity_mac(secret, data)
+
     def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
         """An age file to these recipients. Raises KeyUnavailableError, UsageError."""
         sealers = [identities.sealer(recipient, self._talk) for recipient in recipients]

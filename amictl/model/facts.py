@@ -58,6 +58,9 @@ MAC_DOMAIN = "mac-domain"
 MAPPED_CONTENT = "mapped-content"
 """Of the same: what each device maps, whatever the ids of the snapshots are."""
 
+MADE_WITH_KEY = "made-with-key"
+"""Of the header of a domain: a MAC that only who has the identity of its key can make."""
+
 COPIED_CORE = "copied-core"
 """Of the core of a snapshot that was copied without its key: the core of the source."""
 

@@ -323,6 +323,10 @@ class DomainHeader:
     created: str
     further: tuple[Tag, ...] = ()
 
+    def fact(self, key: str) -> str | None:
+        """What `further` has under a key."""
+        return _fact(self.further, key)
+
 
 @dataclass(frozen=True, slots=True)
 class RegionSettings:

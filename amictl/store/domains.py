@@ -5,6 +5,7 @@ amictl-store(5), DOMAINS.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from amictl.content.domains import Domain, SealedDomain
@@ -16,7 +17,8 @@ from amictl.errors import (
 )
 from amictl.formats import records as record_format
 from amictl.formats.framing import PLAIN_DOMAIN
-from amictl.model.records import DomainHeader
+from amictl.model import facts
+from amictl.model.records import DomainHeader, tags_from
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
 from amictl.store import layout
@@ -24,6 +26,7 @@ from amictl.store import layout
 if TYPE_CHECKING:
     from amictl.store.store import Store
 
+MAGIC = b"AMIDOMN1"
 WRAPPED_SIZE_MAX = 64 * 1024
 SECRET_SIZE = 32
 _PLAIN = PLAIN_DOMAIN.hex()
@@ -38,6 +41,13 @@ class Keyring(Protocol):
 
     def wrap(self, key_id: str, secret: bytes) -> str:
         """A secret for all recipients of a key, as the base64 of an age file.
+
+        Raises KeyUnavailableError.
+        """
+        ...
+
+    def mac(self, key_id: str, data: bytes) -> str | None:
+        """A MAC that only who has the identity of a key can make; None if it can make none.
 
         Raises KeyUnavailableError.
         """
@@ -88,16 +98,31 @@ def key_id(store: "Store", domain_id: str) -> str | None:
 def open_domain(store: "Store", domain_id: str) -> SealedDomain:
     """The domain with its keys; `Store.domain` keeps it.
 
-    Raises KeyUnavailableError, CorruptStoreError for a header that was tampered with.
+    Raises KeyUnavailableError; CorruptStoreError for a header that was tampered with, or that
+    somebody made who does not have the key.
     """
     try:
         header = read_header(store, domain_id)
     except ObjectMissingError as error:
         error.hint = "put the header back from a copy of the store: without it no key opens this"
         raise
+    return _opened(header, secret_of(header, _keyring(store, header.key_id)))
+
+
+def secret_of(header: DomainHeader, keyring: Keyring) -> bytes:
+    """The root secret of a domain, which belongs there. Raises as `open_domain`."""
+    place = layout.domain(header.domain_id)
     if len(header.wrapped) > WRAPPED_SIZE_MAX:
-        raise CorruptStoreError(f"{layout.domain(domain_id)} has a secret that is too long")
-    return _opened(header, _keyring(store, header.key_id).unwrap(header))
+        raise CorruptStoreError(f"{place} has a secret that is too long")
+    secret = keyring.unwrap(header)
+    _opened(header, secret)
+    right = keyring.mac(header.key_id, _bound(header))
+    if right is not None and not _is_equal(header.fact(facts.MADE_WITH_KEY) or "", right):
+        raise CorruptStoreError(
+            f"{place} was not made by who has the key {header.key_id}",
+            hint="whoever made it can open what is encrypted in it: find out how it came there",
+        )
+    return secret
 
 
 def opened(store: "Store", domain_id: str) -> Domain | None:
@@ -155,7 +180,7 @@ def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDo
     """
     present = _domain_of(store, key_id)
     if present is not None:
-        return store.sealed_domain(present)
+        return present
     secret = surroundings.random_bytes(SECRET_SIZE)
     header = new_header(store, key_id, secret, surroundings)
     if not store.storage.write_if_absent(
@@ -184,25 +209,25 @@ def new_header(
         generation=0,
         created=timestamp(surroundings.now()),
     )
-    _opened(header, keyring.unwrap(header))
+    right = keyring.mac(key_id, _bound(header))
+    if right is not None:
+        header = replace(header, further=tags_from({facts.MADE_WITH_KEY: right}))
+    secret_of(header, keyring)
     return header
 
 
 def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None:
     """Raises KeyUnavailableError if nothing could be encrypted with a key. Nothing is written."""
-    present = _domain_of(store, key_id)
-    if present is not None:
-        store.sealed_domain(present)
-    else:
+    if _domain_of(store, key_id) is None:
         new_header(store, key_id, bytes(SECRET_SIZE), surroundings)
 
 
-def _domain_of(store: "Store", key_id: str) -> str | None:
-    """The first domain of a key. One whose header is damaged takes no new content."""
+def _domain_of(store: "Store", key_id: str) -> SealedDomain | None:
+    """The first domain of a key. What is damaged, or of somebody else, takes no new content."""
     for domain_id in ids(store):
         with suppress(CorruptStoreError):
             if read_header(store, domain_id).key_id == key_id:
-                return domain_id
+                return store.sealed_domain(domain_id)
     return None
 
 
@@ -215,15 +240,25 @@ def _keyring(store: "Store", key_id: str) -> Keyring:
     return store.keyring
 
 
-def _opened(header: DomainHeader, secret: bytes) -> SealedDomain:
-    """Raises CorruptStoreError unless the header is of this secret."""
+def _bound(header: DomainHeader) -> bytes:
+    """What shows who made a header is over: its domain, and by the commitment the secret of it."""
+    return MAGIC + bytes.fromhex(header.domain_id) + bytes.fromhex(header.commitment)
+
+
+def _is_equal(text: str, right: str) -> bool:
+    """How far it is right does not show."""
     import hmac
 
+    return hmac.compare_digest(text.encode(), right.encode())
+
+
+def _opened(header: DomainHeader, secret: bytes) -> SealedDomain:
+    """Raises CorruptStoreError unless the header is of this secret."""
     from amictl.content.sealing import derive
 
     domain_id = bytes.fromhex(header.domain_id)
     keys = derive(secret, domain_id) if len(secret) == SECRET_SIZE else None
-    if keys is None or not hmac.compare_digest(keys.commitment.hex(), header.commitment):
+    if keys is None or not _is_equal(keys.commitment.hex(), header.commitment):
         raise CorruptStoreError(
             f"{layout.domain(header.domain_id)} holds another secret than it says",
             hint="put the header back from a copy of the store",

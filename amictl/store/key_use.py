@@ -85,10 +85,10 @@ def rewrap(store: Store, keyring: Keyring, domain_id: str) -> None:
     """
     while True:
         header = domains.read_header(store, domain_id)
-        store.sealed_domain(domain_id)  # what the key opens must be the secret that belongs there
+        secret = domains.secret_of(header, keyring)
         changed = replace(
             header,
-            wrapped=keyring.wrap(header.key_id, keyring.unwrap(header)),
+            wrapped=keyring.wrap(header.key_id, secret),
             generation=header.generation + 1,
         )
         encoded, before = record_format.encode(changed), record_format.encode(header)

@@ -116,6 +116,14 @@ def test_an_ssh_key_is_a_key(chest: Chest, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("ssh-keygen")
+def test_an_ssh_key_makes_macs(chest: Chest, tmp_path: Path) -> None:
+    key_id = chest.import_(ssh_key(tmp_path))
+    made = chest.keyring().mac(key_id, b"header")
+    assert made is not None
+    assert made == chest.keyring().mac(key_id, b"header")
+
+
+@pytest.mark.needs("ssh-keygen")
 @pytest.mark.parametrize(
     ("kind", "passphrase", "reason"),
     [("ed25519", "secret", "ssh-keygen -p"), ("rsa", "", "another type than ed25519")],
@@ -146,6 +154,10 @@ def test_an_identity_of_a_plugin_is_a_key(chest: Chest, plugin: Path) -> None:
     key_id = chest.import_(plugin)
     assert chest.recipient(key_id) == sample.RECIPIENT
     assert opens(chest, key_id)
+
+
+def test_an_identity_of_a_plugin_makes_no_mac(chest: Chest, plugin: Path) -> None:
+    assert chest.keyring().mac(chest.import_(plugin), b"header") is None
 
 
 def test_a_plugin_that_is_not_installed_is_named(

@@ -9,7 +9,9 @@ import pyrage
 import pytest
 
 from amictl.actions import key_use
+from amictl.content.sealing import identity_mac
 from amictl.errors import KeyNotFoundError, KeyUnavailableError
+from amictl.keys import identities
 from tests.keys.chest import SECRET, Chest, header, text
 
 
@@ -167,3 +169,24 @@ def test_an_open_identity_does_not_show_itself(chest: Chest) -> None:
     identity = chest.keyring().identity(chest.folder.find(key_id))
     assert "AGE-SECRET" not in repr(identity)
     assert chest.recipient(key_id) in repr(identity)
+
+
+def test_who_has_the_identity_makes_the_same_mac_on_every_machine(
+    chest: Chest, tmp_path: Path
+) -> None:
+    key_id = chest.create()
+    elsewhere = Chest(tmp_path / "elsewhere", passphrase="long")
+    text = identities.protected(chest.file(key_id).read_bytes(), "long")
+    (tmp_path / "brought").write_bytes(text)
+    elsewhere.import_(tmp_path / "brought")
+    made = chest.keyring().mac(key_id, b"header")
+    assert made is not None
+    assert made == elsewhere.keyring().mac(key_id, b"header")
+    assert made != chest.keyring().mac(key_id, b"another")
+    assert made != chest.keyring().mac(chest.create(), b"header")
+
+
+def test_the_mac_of_an_identity_is_made_of_its_text(chest: Chest) -> None:
+    key_id = chest.create()
+    line = chest.file(key_id).read_bytes().splitlines()[-1]
+    assert chest.keyring().mac(key_id, b"header") == identity_mac(line, b"header")

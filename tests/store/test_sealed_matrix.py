@@ -20,7 +20,7 @@ from amictl.formats.frame import CODEC_STORED, Frame
 from amictl.formats.framing import CHECKSUM_SIZE, checksum
 from amictl.model.blockmap import Leaf
 from amictl.model.records import DomainHeader
-from amictl.store import domains, layout
+from amictl.store import domains, key_use, layout
 from tests.workshop import MIB, Workshop
 
 ID, OTHER_ID = b"\1" * 16, b"\2" * 16
@@ -241,6 +241,67 @@ def test_another_secret_is_refused(workshop: Workshop, header: DomainHeader) -> 
     put(workshop, header.domain_id, replace(header, wrapped=wrapped))
     with pytest.raises(CorruptStoreError, match="another secret"):
         opened(workshop, header.domain_id)
+
+
+def planted(workshop: Workshop, header: DomainHeader, domain_id: str) -> DomainHeader:
+    """The header of a domain whose secret somebody else knows, who knows our recipient."""
+    secret = b"\7" * 32
+    commitment = derive(secret, bytes.fromhex(domain_id)).commitment.hex()
+    wrapped = workshop.keys.wrap(header.key_id, secret)
+    return replace(header, domain_id=domain_id, commitment=commitment, wrapped=wrapped)
+
+
+@pytest.mark.parametrize("further", ["none", "of another domain", "of another key"])
+def test_a_domain_that_somebody_else_made_for_our_key_is_not_opened(
+    workshop: Workshop, header: DomainHeader, further: str
+) -> None:
+    theirs = planted(workshop, header, "00" * 15 + "01")
+    if further == "none":
+        theirs = replace(theirs, further=())
+    elif further == "of another key":
+        with workshop.open() as store:
+            made = domains.new_header(store, workshop.keys.new(), b"\7" * 32, workshop.surroundings)
+        theirs = replace(theirs, further=made.further)
+    put(workshop, theirs.domain_id, theirs)
+    with pytest.raises(CorruptStoreError, match="not made by who has the key"):
+        opened(workshop, theirs.domain_id)
+
+
+def test_nothing_is_encrypted_in_a_domain_that_somebody_else_made(
+    workshop: Workshop, header: DomainHeader
+) -> None:
+    theirs = planted(workshop, header, "00" * 15 + "01")
+    put(workshop, theirs.domain_id, theirs)
+    core = workshop.core(workshop.snapshot_id(workshop.file("new", workshop.noise(MIB, 2))))
+    assert core.domain == header.domain_id
+
+
+def test_where_there_is_no_domain_but_that_of_somebody_else_one_is_made(
+    workshop: Workshop, header: DomainHeader
+) -> None:
+    theirs = planted(workshop, header, "00" * 15 + "01")
+    put(workshop, theirs.domain_id, theirs)
+    (workshop.root / layout.domain(header.domain_id)).unlink()
+    core = workshop.core(workshop.snapshot_id(workshop.file("new", workshop.noise(MIB, 2))))
+    assert core.domain not in (theirs.domain_id, header.domain_id)
+
+
+def test_the_header_of_somebody_else_is_not_wrapped_anew(
+    workshop: Workshop, header: DomainHeader
+) -> None:
+    theirs = planted(workshop, header, "00" * 15 + "01")
+    put(workshop, theirs.domain_id, theirs)
+    with workshop.open() as store, pytest.raises(CorruptStoreError, match="not made by"):
+        key_use.rewrap(store, workshop.keys, theirs.domain_id)
+
+
+def test_a_header_that_was_wrapped_anew_is_still_ours(
+    workshop: Workshop, header: DomainHeader
+) -> None:
+    with workshop.open() as store:
+        key_use.rewrap(store, workshop.keys, header.domain_id)
+        assert domains.read_header(store, header.domain_id).generation == 1
+    opened(workshop, header.domain_id)
 
 
 def test_a_secret_of_another_length_is_refused(workshop: Workshop, header: DomainHeader) -> None:
