@@ -58,7 +58,8 @@ def _selected(store: Store, selection: SnapshotSelection) -> list[_Shape]:
     ours = not selection.owner_ids or includes_owner(selection.owner_ids, owner)
     restorable = not users or "self" in users or owner in users
     if selection.snapshot_ids:
-        found = [_snapshot(store, given) for given in dict.fromkeys(selection.snapshot_ids)]
+        given = list(dict.fromkeys(selection.snapshot_ids))
+        found = list(showing.each(store, partial(_snapshot, store), given))
     else:
         found = list(showing.every(store, _snapshots(store)))
     found = matching_snapshots(found, selection.filters)

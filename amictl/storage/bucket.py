@@ -38,6 +38,7 @@ class BucketStorage:
 
     forkable = False
     waiting_threads = 14
+    record_threads = 16
     sealing_threads = 4
 
     def __init__(

@@ -106,6 +106,7 @@ class DirectoryStorage:
 
     forkable = True
     waiting_threads = 2
+    record_threads = 1
     sealing_threads = 1
 
     def __init__(self, root: Path, disk: Disk | None = None) -> None:

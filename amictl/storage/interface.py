@@ -86,6 +86,9 @@ class Storage(Protocol):
     waiting_threads: int
     """Threads that pay beyond the processors, because so many wait for a reply."""
 
+    record_threads: int
+    """Records that are worth reading at the same time; 1 where nothing waits for a reply."""
+
     sealing_threads: int
     """Uploads that are worth sealing at the same time."""
 

@@ -1,6 +1,6 @@
 """What exists, what is being made and what failed, in the shapes of EC2's answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ from amictl.store.store import Store
 
 Shape = dict[str, Any]
 Core = TypeVar("Core", SnapshotCore, ImageCore)
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,37 @@ class Kind(Generic[Core]):
 
 
 def every(store: Store, kind: Kind[Core]) -> Iterator[Shape]:
-    """All of a kind but those in the recycle bin, each read when it is asked for.
+    """All of a kind but those in the recycle bin, each read when it is asked for, or a bit before.
 
     What cannot be read does not hide the others.
     """
-    for record_id in _ids(kind.ids(store), pending.ids(store, kind.prefix)):
+
+    def shown(record_id: str) -> Shape | None:
         try:
-            shape = _completed(store, kind, record_id) or _pending(store, kind, record_id)
+            return _completed(store, kind, record_id) or _pending(store, kind, record_id)
         except UNREADABLE as error:
-            shape = kind.damaged(record_id, error)
+            return kind.damaged(record_id, error)
+
+    for shape in each(store, shown, _ids(kind.ids(store), pending.ids(store, kind.prefix))):
         if shape is not None:
             yield shape
+
+
+def each(
+    store: Store, read: Callable[[str], Record], record_ids: Sequence[str]
+) -> Iterator[Record]:
+    """What `read` gives for each id, in order; many at a time where each waits for a reply.
+
+    The first error ends it.
+    """
+    threads = store.storage.record_threads
+    if threads == 1:
+        yield from map(read, record_ids)
+        return
+    from amictl.store.parallel import in_order
+
+    with in_order(read, record_ids, threads=threads) as records:
+        yield from records
 
 
 def one(store: Store, kind: Kind[Core], record_id: str) -> Shape | None:

@@ -22,7 +22,8 @@ class Proxy:
     """Counts the requests that the fault is about, and spoils those from `first` to `last`.
 
     `fault` is one of FAULTS; counting begins at 0, and -1 spoils none. Requests of `denied`
-    methods are refused. `forgets_conditions` makes a server that ignores conditions on puts, and
+    methods are refused. Every answer waits for `delay_seconds`, and `most_at_once` is how many did so
+    at the same time. `forgets_conditions` makes a server that ignores conditions on puts, and
     `refuses_conditions` one that does not know them.
     """
 
@@ -33,6 +34,9 @@ class Proxy:
     last: int = -1
     count: int = 0
     denied: tuple[str, ...] = ()
+    delay_seconds: float = 0.0
+    waiting: int = 0
+    most_at_once: int = 0
     forgets_conditions: bool = False
     refuses_conditions: bool = False
     methods: list[str] = field(default_factory=list)
@@ -42,6 +46,15 @@ class Proxy:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def wait(self) -> None:
+        """As long as the way to the server and back takes."""
+        with self.lock:
+            self.waiting += 1
+            self.most_at_once = max(self.most_at_once, self.waiting)
+        threading.Event().wait(self.delay_seconds)
+        with self.lock:
+            self.waiting -= 1
 
     def spoils(self, method: str, path: str) -> bool:
         """Whether this request is one of those; counts it if the fault is about it."""
@@ -61,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.delay_seconds:
+            self.proxy.wait()
         if self.command in self.proxy.denied:
             self.give((403, [], b"<Error><Code>AccessDenied</Code></Error>"))
             return
