@@ -22,9 +22,9 @@ class Proxy:
     """Counts the requests that the fault is about, and spoils those from `first` to `last`.
 
     `fault` is one of FAULTS; counting begins at 0, and -1 spoils none. Requests of `denied`
-    methods are refused. Every answer waits for `delay_seconds`, and `most_at_once` is how many did so
-    at the same time. `forgets_conditions` makes a server that ignores conditions on puts, and
-    `refuses_conditions` one that does not know them.
+    methods are refused. Every answer waits for `delay_seconds`, and `most_at_once` is how many did
+    so at the same time. `forgets_conditions` makes a server that ignores conditions on puts, and
+    `refusal` is a status and a code with which one that does not know them answers.
     """
 
     port: int
@@ -38,7 +38,7 @@ class Proxy:
     waiting: int = 0
     most_at_once: int = 0
     forgets_conditions: bool = False
-    refuses_conditions: bool = False
+    refusal: tuple[int, str] | None = None
     methods: list[str] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,8 +80,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.give((403, [], b"<Error><Code>AccessDenied</Code></Error>"))
             return
         conditional = "If-None-Match" in self.headers or "If-Match" in self.headers
-        if self.proxy.refuses_conditions and conditional:
-            self.give((501, [], b"<Error><Code>NotImplemented</Code></Error>"))
+        if self.proxy.refusal and conditional:
+            status, code = self.proxy.refusal
+            self.give((status, [], f"<Error><Code>{code}</Code></Error>".encode()))
             return
         spoilt = self.proxy.spoils(self.command, self.path)
         fault = FAULTS[self.proxy.fault]
