@@ -55,6 +55,10 @@ class Patience:
     bulk_timeout_seconds: float = 600.0
 
 
+BRIEF = Patience(attempts=2, timeout_seconds=3.0)
+"""For a look in passing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """An object, or a part of it; `modified` is by the server's clock, `size` that of all of it."""
