@@ -17,7 +17,7 @@ from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
 from amictl.model.image_filters import matching_images
 from amictl.model.records import PendingImage, SnapshotCore
-from amictl.store import catalog, pending, showing
+from amictl.store import at_once, catalog, pending, showing
 from amictl.store.image_states import DISABLED
 from amictl.store.pending import Seen
 from amictl.store.showing import Kind
@@ -68,7 +68,7 @@ def _selected(store: Store, selection: ImageSelection) -> list[_Shape]:
 
 def _named(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
     image_ids = list(dict.fromkeys(selection.image_ids))
-    return showing.each(store, partial(_image, store), image_ids)
+    return at_once.each(store, partial(_image, store), image_ids)
 
 
 def _listed(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
@@ -120,7 +120,7 @@ class _Details:
         self._store = store
         self._named = named
         ids = list(dict.fromkeys(one for image in images for one in _mapped(image)))
-        self._known = dict(zip(ids, showing.each(store, self._read, ids), strict=True))
+        self._known = dict(zip(ids, at_once.each(store, self._read, ids), strict=True))
 
     def added(self, image: _Shape) -> _Shape:
         """The image with sizes in bytes and the moment."""

@@ -157,7 +157,8 @@ class BucketStorage:
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         for one in self._bucket.below(folder) if folder else self._bucket.top():
-            if one.name.rpartition("/")[0] == folder:
+            # The marks of folders, which other programs make, are no objects of ours.
+            if one.name and one.name.rpartition("/")[0] == folder:
                 yield one.name, one.size
 
     def is_there(self, name: str) -> bool:

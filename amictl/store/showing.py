@@ -1,18 +1,17 @@
 """What exists, what is being made and what failed, in the shapes of EC2's answers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from amictl.errors import UNREADABLE, AmictlError, NotFoundError, ObjectMissingError
 from amictl.model.records import Attributes, ImageCore, SnapshotCore
-from amictl.store import catalog, pending
+from amictl.store import at_once, catalog, pending
 from amictl.store.pending import Seen
 from amictl.store.store import Store
 
 Shape = dict[str, Any]
 Core = TypeVar("Core", SnapshotCore, ImageCore)
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +42,9 @@ def every(store: Store, kind: Kind[Core]) -> Iterator[Shape]:
         except UNREADABLE as error:
             return kind.damaged(record_id, error)
 
-    for shape in each(store, shown, _ids(kind.ids(store), pending.ids(store, kind.prefix))):
+    for shape in at_once.each(store, shown, _ids(kind.ids(store), pending.ids(store, kind.prefix))):
         if shape is not None:
             yield shape
-
-
-def each(
-    store: Store, read: Callable[[str], Record], record_ids: Sequence[str]
-) -> Iterator[Record]:
-    """What `read` gives for each id, in order; many at a time where each waits for a reply.
-
-    The first error ends it.
-    """
-    threads = store.storage.record_threads
-    if threads == 1:
-        yield from map(read, record_ids)
-        return
-    from amictl.store.parallel import in_order
-
-    with in_order(read, record_ids, threads=threads) as records:
-        yield from records
 
 
 def one(store: Store, kind: Kind[Core], record_id: str) -> Shape | None:

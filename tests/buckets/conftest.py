@@ -1,6 +1,7 @@
 """A region in a bucket of each of the two servers."""
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -14,6 +15,13 @@ __all__ = ["servers"]
 def region(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Region:
     """An empty prefix."""
     server = servers.get(request.param)
+    return Region(server, server.new_bucket(), tmp_path / "cache")
+
+
+@pytest.fixture
+def one_region(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Region:
+    """An empty prefix of one of the servers, for each test always of the same one."""
+    server = servers.get(KINDS[crc32(request.node.name.encode()) % len(KINDS)])
     return Region(server, server.new_bucket(), tmp_path / "cache")
 
 

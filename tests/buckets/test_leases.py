@@ -21,9 +21,9 @@ HASTY = replace(SHORT, attempts=2, timeout_seconds=0.3)
 
 
 @pytest.fixture
-def short(region: Region) -> Region:
+def short(one_region: Region) -> Region:
     """A region whose leases are short."""
-    return replace(region, ttl_seconds=SHORT_TTL)
+    return replace(one_region, ttl_seconds=SHORT_TTL)
 
 
 @pytest.fixture

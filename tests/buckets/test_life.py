@@ -198,6 +198,14 @@ def test_a_prefix_with_something_else_is_refused(region: Region, tmp_path: Path)
         BucketWorkshop(tmp_path, region=region)
 
 
+def test_the_mark_of_a_folder_is_nothing(region: Region, tmp_path: Path) -> None:
+    """Consoles make such objects when they are asked for a folder."""
+    region.put_object("", b"")
+    workshop = BucketWorkshop(tmp_path, region=region)
+    region.put_object("packs/", b"")
+    assert workshop.check()["Faults"] == []
+
+
 def test_a_prefix_without_a_store_is_told(region: Region) -> None:
     with pytest.raises(RegionNotFoundError, match="no store in 's3://"):
         open_store(region.place)
