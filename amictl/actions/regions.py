@@ -165,6 +165,7 @@ def _place(places: UserPlaces, region: RegionConfig) -> Path | BucketPlace:
 def _opened_or_forgettable(places: UserPlaces, region: RegionConfig) -> Store:
     """Raises RegionNotFoundError that says what can be done about a store that is not there."""
     try:
+        look_into_region(region, places.environment).close()  # else the wait would be a long one
         return open_region(region, places.environment)
     except RegionNotFoundError as error:
         error.hint = _only_the_name(region)

@@ -26,6 +26,6 @@ def one_region(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path)
 
 
 @pytest.fixture
-def workshop(region: Region, tmp_path: Path) -> BucketWorkshop:
-    """A store in an empty prefix."""
-    return BucketWorkshop(tmp_path, region=region)
+def workshop(one_region: Region, tmp_path: Path) -> BucketWorkshop:
+    """A store in an empty prefix of one of the servers."""
+    return BucketWorkshop(tmp_path, region=one_region)

@@ -127,6 +127,20 @@ def test_who_lost_a_lease_changes_nothing(
         storage.close()
 
 
+def test_the_time_is_asked_again_before_anybody_is_taken_for_dead(
+    storage: BucketStorage, other: BucketStorage
+) -> None:
+    """As when the server's clock was set back since it was asked."""
+    leases = other._leases
+    assert leases.now() > 0
+    assert leases._offset is not None
+    leases._offset += 1000
+    hold = storage.hold(EPOCHS[0])
+    with pytest.raises(BusyError), other.alone(EPOCHS):
+        pass
+    hold.release()
+
+
 PAUSED = """
 import sys
 from pathlib import Path

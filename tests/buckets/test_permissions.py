@@ -321,6 +321,14 @@ def test_an_endpoint_that_is_no_url_is_refused() -> None:
         bucket_place("s3://a", "localhost:9000", {"AMICTL_CACHE": "/c"})
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_without_an_endpoint_that_of_all_programs_is_taken(name: str) -> None:
+    environment = {"AMICTL_CACHE": "/c", name: "http://localhost:9000/"}
+    assert bucket_place("s3://a", None, environment).endpoint_url == "http://localhost:9000"
+    own = bucket_place("s3://a", "https://s3.example.com", environment)
+    assert own.endpoint_url == "https://s3.example.com"
+
+
 def test_credentials_of_a_profile_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "credentials"
     file.write_text("[work]\naws_access_key_id = AKID\naws_secret_access_key = SECRET\n")
