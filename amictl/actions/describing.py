@@ -10,7 +10,7 @@ from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
 from amictl.model.records import Attributes, PendingSnapshot, SnapshotCore
 from amictl.model.snapshot_filters import matching_snapshots
-from amictl.store import catalog, parents, pending, showing
+from amictl.store import at_once, catalog, parents, pending, showing
 from amictl.store.pending import Seen
 from amictl.store.showing import Kind
 from amictl.store.store import Store
@@ -58,7 +58,8 @@ def _selected(store: Store, selection: SnapshotSelection) -> list[_Shape]:
     ours = not selection.owner_ids or includes_owner(selection.owner_ids, owner)
     restorable = not users or "self" in users or owner in users
     if selection.snapshot_ids:
-        found = [_snapshot(store, given) for given in dict.fromkeys(selection.snapshot_ids)]
+        given = list(dict.fromkeys(selection.snapshot_ids))
+        found = list(at_once.each(store, partial(_snapshot, store), given))
     else:
         found = list(showing.every(store, _snapshots(store)))
     found = matching_snapshots(found, selection.filters)

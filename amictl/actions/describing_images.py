@@ -1,8 +1,8 @@
 """DescribeImages: what is registered, what is being made, what failed."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from amictl.errors import (
@@ -16,8 +16,8 @@ from amictl.formats import shapes
 from amictl.model.accounts import includes_owner, require_executable_users
 from amictl.model.ids import require_id
 from amictl.model.image_filters import matching_images
-from amictl.model.records import PendingImage
-from amictl.store import authenticity, catalog, pending, showing
+from amictl.model.records import PendingImage, SnapshotCore
+from amictl.store import at_once, authenticity, catalog, pending, showing
 from amictl.store.image_states import DISABLED
 from amictl.store.lineages import is_encrypted
 from amictl.store.pending import Seen
@@ -52,7 +52,7 @@ def describe_images(
     found = _selected(store, selection)
     if selection.dry_run:
         raise DryRunError
-    details = _Details(store, named=bool(selection.image_ids))
+    details = _Details(store, found, named=bool(selection.image_ids))
     images = [details.added(image) for image in found]
     images.sort(key=lambda image: (image.get("CreationDate", ""), image["ImageId"]))
     return {"Images": images}
@@ -69,7 +69,8 @@ def _selected(store: Store, selection: ImageSelection) -> list[_Shape]:
 
 
 def _named(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
-    return (_image(store, image_id) for image_id in dict.fromkeys(selection.image_ids))
+    image_ids = list(dict.fromkeys(selection.image_ids))
+    return at_once.each(store, partial(_image, store), image_ids)
 
 
 def _listed(store: Store, selection: ImageSelection) -> Iterator[_Shape]:
@@ -117,24 +118,25 @@ class _Details:
     A damaged snapshot spoils an image in a list, and the answer where the image was named.
     """
 
-    def __init__(self, store: Store, *, named: bool) -> None:
+    def __init__(self, store: Store, images: Sequence[_Shape], *, named: bool) -> None:
         self._store = store
         self._named = named
-        self._known: shapes.Snapshots = {}
+        ids = list(dict.fromkeys(one for image in images for one in _mapped(image)))
+        self._known = dict(zip(ids, at_once.each(store, self._read, ids), strict=True))
 
     def added(self, image: _Shape) -> _Shape:
         """The image with sizes in bytes and the moment."""
         if "BlockDeviceMappings" not in image:
             return image
-        ids = shapes.mapped_snapshots(image)
-        try:
-            for snapshot_id in ids:
-                self._learn(snapshot_id)
-        except UNREADABLE as error:
-            if self._named:
-                raise
-            return _damaged(image["ImageId"], error)
-        known = {given: self._known[given] for given in ids if given in self._known}
+        known: shapes.Snapshots = {}
+        for snapshot_id in _mapped(image):
+            found = self._known[snapshot_id]
+            if isinstance(found, SnapshotCore):
+                known[snapshot_id] = found
+            elif found is not None:
+                if self._named:
+                    raise found
+                return _damaged(image["ImageId"], found)
         keys = {core.domain: self._store.key_id(core.domain) for core in known.values()}
         shape = shapes.with_snapshots(image, known, keys)
         if not any(map(is_encrypted, known.values())) or image["State"] in _BEING_MADE:
@@ -144,7 +146,15 @@ class _Details:
             return shape
         return shape | {"Amictl": shape.get("Amictl", {}) | shapes.UNCONFIRMED}
 
-    def _learn(self, snapshot_id: str) -> None:
-        if snapshot_id not in self._known:
-            with suppress(SnapshotNotFoundError):  # of an image that is still being made
-                self._known[snapshot_id] = catalog.read_snapshot(self._store, snapshot_id)
+    def _read(self, snapshot_id: str) -> SnapshotCore | AmictlError | None:
+        """A snapshot, or why it cannot be read; None for one of an image that is being made."""
+        try:
+            return catalog.read_snapshot(self._store, snapshot_id)
+        except SnapshotNotFoundError:
+            return None
+        except UNREADABLE as error:
+            return error
+
+
+def _mapped(image: _Shape) -> Sequence[str]:
+    return shapes.mapped_snapshots(image) if "BlockDeviceMappings" in image else ()

@@ -27,9 +27,10 @@ from amictl.model.region import (
 )
 from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import Disk, as_storage_error, make_directories
+from amictl.storage.places import BucketPlace, bucket_place
 from amictl.store import emptying, layout, settings
 from amictl.store.opening import random_owner
-from amictl.store.placing import create_region_store, open_region
+from amictl.store.placing import create_region_store, look_into_region, open_region
 from amictl.store.store import Store
 
 DEFAULT_REGION = "local"
@@ -87,7 +88,7 @@ def _present_owner(places: UserPlaces, text: str, region: RegionConfig) -> str |
     ):
         with (
             suppress(RegionNotFoundError, *UNREADABLE),
-            open_region(known, places.environment) as store,
+            look_into_region(known, places.environment) as store,
         ):
             return store.config.owner_id
     return None
@@ -133,7 +134,7 @@ def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> 
         text = _read(path)
         _require_not_default(text, name)
         region = find_region(places, name)
-        _require_alone(text, region)
+        _require_alone(places, text, region)
         with _opened_or_forgettable(places, region) as store:
             store.require_features("delete")
             emptying.remove_store(store)
@@ -142,10 +143,10 @@ def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> 
     return {}
 
 
-def _require_alone(text: str, region: RegionConfig) -> None:
+def _require_alone(places: UserPlaces, text: str, region: RegionConfig) -> None:
     """Raises ConflictError if another region is in the same place."""
     for other in config.decode(text):
-        if other.name != region.name and _place(other) == _place(region):
+        if other.name != region.name and _place(places, other) == _place(places, region):
             raise ConflictError(
                 f"the region {other.name} is in the same place",
                 hint=f"to remove only one of the names: amictl delete-region {region.name}"
@@ -154,18 +155,28 @@ def _require_alone(text: str, region: RegionConfig) -> None:
             )
 
 
-def _place(region: RegionConfig) -> tuple[Path | None, str | None, str | None]:
-    directory = region.directory and region.directory.expanduser().resolve()
-    return directory, region.bucket_url, region.endpoint_url
+def _place(places: UserPlaces, region: RegionConfig) -> Path | BucketPlace:
+    if region.directory is not None:
+        return region.directory.expanduser().resolve()
+    assert region.bucket_url is not None
+    return bucket_place(region.bucket_url, region.endpoint_url, places.environment)
 
 
 def _opened_or_forgettable(places: UserPlaces, region: RegionConfig) -> Store:
     """Raises RegionNotFoundError that says what can be done about a store that is not there."""
     try:
+        look_into_region(region, places.environment).close()  # else the wait would be a long one
         return open_region(region, places.environment)
     except RegionNotFoundError as error:
-        error.hint = f"to remove only its name: amictl delete-region {region.name} --forget"
+        error.hint = _only_the_name(region)
         raise
+    except StorageError as error:
+        error.hint = error.hint or _only_the_name(region)
+        raise
+
+
+def _only_the_name(region: RegionConfig) -> str:
+    return f"to remove only its name: amictl delete-region {region.name} --forget"
 
 
 def forget_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -233,7 +244,16 @@ def describe_regions(
     found = matching(wanted, filters, _FILTERS)
     if dry_run:
         raise DryRunError
-    return {"Regions": [_described(places, region, defaults) for region in found]}
+
+    def described(region: RegionConfig) -> dict[str, Any]:
+        return _described(places, region, defaults)
+
+    if all(region.bucket_url is None for region in found):
+        return {"Regions": [described(region) for region in found]}
+    from amictl.store.parallel import in_order
+
+    with in_order(described, found, threads=len(found)) as regions_shown:
+        return {"Regions": list(regions_shown)}
 
 
 def region_names(places: UserPlaces) -> list[str]:
@@ -288,7 +308,7 @@ def _described(
     places: UserPlaces, region: RegionConfig, defaults: RegionDefaults
 ) -> dict[str, Any]:
     try:
-        with open_region(region, places.environment) as store:
+        with look_into_region(region, places.environment) as store:
             return _description(region, store, defaults)
     except (RegionNotFoundError, *UNREADABLE) as error:
         facts = _facts(region, defaults) | {"Problem": error.message}

@@ -8,9 +8,9 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class BucketStorage:
 
     forkable = False
     waiting_threads = 14
+    record_threads = 16
     sealing_threads = 4
 
     def __init__(
@@ -123,11 +124,28 @@ class BucketStorage:
                 del self._blocks[key]
         self._cache.forget(prefix)
 
-    def map(self, name: str) -> memoryview:
+    def map(
+        self, name: str, require_sound: Callable[[memoryview], None] = lambda _: None
+    ) -> memoryview:
         key = f"{_key(name)}.whole"
-        kept = self._cache.map(key)
-        if kept is not None:
-            return kept
+        found = self._cache.map(key)
+        if found is not None:
+            return found
+        found = self._fetched(name, key)
+        with suppress(CorruptStoreError):
+            require_sound(found)
+            return found
+        # On the way or in the bucket: asked for once more, and not kept if it is in the bucket.
+        self._cache.forget(key)
+        found = self._fetched(name, key)
+        try:
+            require_sound(found)
+        except CorruptStoreError:
+            self._cache.forget(key)
+        return found
+
+    def _fetched(self, name: str, key: str) -> memoryview:
+        """The whole object from the bucket, kept on local disk where it can be."""
         size = self._bucket.size(name)
         parts = range(0, size, _PART_SIZE)
         pieces = list(self._pool.map(lambda start: self._part(name, start, size), parts))
@@ -139,7 +157,8 @@ class BucketStorage:
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         for one in self._bucket.below(folder) if folder else self._bucket.top():
-            if one.name.rpartition("/")[0] == folder:
+            # The marks of folders, which other programs make, are no objects of ours.
+            if one.name and one.name.rpartition("/")[0] == folder:
                 yield one.name, one.size
 
     def is_there(self, name: str) -> bool:
@@ -283,17 +302,17 @@ class BucketStorage:
             if block is None:
                 block = self._part(name, number * BLOCK_SIZE, None, BLOCK_SIZE)
                 self._cache.write(key, block)
-            own.set_result(block)
         except BaseException as error:
-            own.set_exception(error)
-            raise
-        finally:
             with self._lock:
                 del self._fetching[key]
-        with self._lock:
+            own.set_exception(error)
+            raise
+        with self._lock:  # both at once, so that nobody finds it in neither
+            del self._fetching[key]
             self._blocks[key] = block
             if len(self._blocks) > _BLOCKS_IN_MEMORY:
                 self._blocks.popitem(last=False)
+        own.set_result(block)
         return block
 
     def _part(self, name: str, start: int, size: int | None, length: int = _PART_SIZE) -> bytes:

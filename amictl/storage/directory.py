@@ -106,6 +106,7 @@ class DirectoryStorage:
 
     forkable = True
     waiting_threads = 2
+    record_threads = 1
     sealing_threads = 1
 
     def __init__(self, root: Path, disk: Disk | None = None) -> None:
@@ -178,7 +179,7 @@ class DirectoryStorage:
         with self._open_lock:
             self._open.pop(name, None)
 
-    def map(self, name: str) -> memoryview:
+    def map(self, name: str, require_sound: object = None) -> memoryview:
         with _reading(self.root / name):
             descriptor = os.open(self.root / name, _READ)
             try:

@@ -5,7 +5,7 @@ Besides objects there are what stands in for locks of a kernel where there is no
 with their process at the latest when a while has gone by without it, and work in hand.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,6 +86,9 @@ class Storage(Protocol):
     waiting_threads: int
     """Threads that pay beyond the processors, because so many wait for a reply."""
 
+    record_threads: int
+    """Records that are worth reading at the same time; 1 where nothing waits for a reply."""
+
     sealing_threads: int
     """Uploads that are worth sealing at the same time."""
 
@@ -130,8 +133,14 @@ class Storage(Protocol):
         """What was read of an object may not be what is stored: keep no copy of it."""
         ...
 
-    def map(self, name: str) -> memoryview:
-        """The whole immutable object as memory that is not counted as this program's own."""
+    def map(
+        self, name: str, require_sound: Callable[[memoryview], None] = lambda _: None
+    ) -> memoryview:
+        """The whole immutable object as memory that is not counted as this program's own.
+
+        What comes from afar and is to be kept here is looked at before: if `require_sound` raises
+        CorruptStoreError it is fetched once more, and what is damaged then too is not kept.
+        """
         ...
 
     def size(self, name: str) -> int:

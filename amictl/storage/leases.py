@@ -136,7 +136,9 @@ class Leases:
         return self.now() - modified < self.ttl_seconds
 
     def now(self) -> float:
-        """The server's time, asked once; ours where we may not write, and so take nothing over."""
+        """The server's time, asked for once and before anybody is taken for dead; ours where we may
+        not write, and so take nothing over.
+        """
         if self._offset is None:
             try:
                 self.bucket.put_unguarded(_CLOCK, os.urandom(8).hex().encode())
@@ -188,13 +190,18 @@ class Leases:
     def _others(self, name: str, own: str | None, against: Callable[[str], bool]) -> bool:
         """Whether somebody else has a living lease of a kind that matters."""
         # What was ended and may not be deleted is as long as a holder's words and a mark.
-        return any(
-            one.name != own
+        found = [
+            one.modified
+            for one in self.bucket.below(name)
+            if one.name != own
             and one.size == len(_holder())
             and against(one.name.rpartition("/")[2])
-            and self.is_fresh(one.modified)
-            for one in self.bucket.below(name)
-        )
+        ]
+        if any(self.is_fresh(modified) for modified in found):
+            return True
+        # Before anybody is taken for dead the time is asked again: the server's clock may be set.
+        self._offset = None if found else self._offset
+        return any(self.is_fresh(modified) for modified in found)
 
     def close(self) -> None:
         """Renew nothing any more; what was not ended dies by itself."""

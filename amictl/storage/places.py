@@ -39,11 +39,13 @@ class BucketPlace:
 
 def bucket_place(url: str, endpoint_url: str | None, environment: Mapping[str, str]) -> BucketPlace:
     """The place that `s3://BUCKET/PREFIX` names, with a cache where and as large as the
-    environment says (AMICTL_CACHE, AMICTL_CACHE_SIZE).
+    environment says (AMICTL_CACHE, AMICTL_CACHE_SIZE). Without an endpoint it is the one that the
+    environment says for all programs (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL).
 
     Raises UsageError.
     """
     bucket, prefix = _split(url)
+    endpoint_url = endpoint_url or _endpoint_of_all(environment)
     if endpoint_url is not None and not endpoint_url.startswith(("http://", "https://")):
         raise UsageError(f"{endpoint_url!r} is not a URL that begins with https:// or http://")
     size = environment.get("AMICTL_CACHE_SIZE")
@@ -54,6 +56,10 @@ def bucket_place(url: str, endpoint_url: str | None, environment: Mapping[str, s
         _cache_folder(environment),
         CACHE_SIZE_BYTES if size is None else _size(size),
     )
+
+
+def _endpoint_of_all(environment: Mapping[str, str]) -> str | None:
+    return environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -33,6 +33,15 @@ _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _REFUSED = {400, 405, 501}
 """What a server answers that does not know what was asked."""
 
+_UNKNOWN = {"InvalidArgument", "InvalidRequest", "NotImplemented", "NotSupported"}
+"""Codes with which status 400 means that too; with others it means something else."""
+
+_PASSING = {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
+"""Codes with which status 400 says that something went wrong on the way."""
+
+_UNTRUSTED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+"""Codes with which status 400 is about credentials."""
+
 _RETRIED = {None, 408, 409, 429, *range(500, 600)} - _REFUSED
 
 
@@ -44,6 +53,10 @@ class Patience:
     first_wait_seconds: float = 0.2
     timeout_seconds: float = 30.0
     bulk_timeout_seconds: float = 600.0
+
+
+BRIEF = Patience(attempts=2, timeout_seconds=3.0)
+"""For a look in passing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +162,9 @@ class Bucket:
                 if _status(error) == 409:
                     raise
                 return None if uncertain else False
-            except Exception:
+            except Exception as error:
+                if mode != "create" and _is_missing(error):
+                    return None if uncertain else False
                 uncertain = True
                 raise
             return True
@@ -249,24 +264,25 @@ class Bucket:
         raise AssertionError("there is at least one attempt")
 
     def _translated(self, doing: str, name: str, error: Exception) -> AmictlError:
-        text, place = str(error), self.where(name)
-        code = _CODE.search(text)
-        if code and code[1] == "NoSuchBucket":
+        text, place, code = str(error), self.where(name), _code(error)
+        if code == "NoSuchBucket":
             return StorageError(
                 f"there is no bucket {self.place.bucket!r} at {self.place.endpoint_url or 'AWS'}",
                 hint="make it, or name another; amictl makes no buckets",
             )
         if isinstance(error, FileNotFoundError):
             return ObjectMissingError(f"{place} is missing")
-        if _status(error) in (401, 403) or isinstance(error, PermissionError):
+        denied = _status(error) in (401, 403) or code in _UNTRUSTED
+        if denied or isinstance(error, PermissionError):
             permission = {"get": "GetObject", "put": "PutObject", "delete": "DeleteObject"}
             return DeniedError(
                 f"the credentials do not allow s3:{permission.get(doing, 'ListBucket')} on {place}"
-                + (f" ({code[1]})" if code else ""),
-                hint="amictl-buckets(7) has the policies that a bucket needs",
+                + (f" ({code})" if code else ""),
+                hint="amictl-buckets(7) has the policies that a bucket needs; without"
+                " s3:ListBucket, what is missing is answered so too",
             )
-        reason = f"{_status(error) or ''} {code[1] if code else ''}".strip()
-        kind = NotKnownError if _status(error) in _REFUSED else StorageError
+        reason = f"{_status(error) or ''} {code}".strip()
+        kind = NotKnownError if _is_not_known(error) else StorageError
         return kind(f"cannot {doing} {place}: {reason or _first_line(text)}")
 
 
@@ -310,7 +326,24 @@ def _may_pass(error: Exception) -> bool:
         error, (FileNotFoundError, NotSupportedError, PermissionDeniedError, UnauthenticatedError)
     ):
         return False
-    return _status(error) in _RETRIED
+    return _status(error) in _RETRIED or _code(error) in _PASSING
+
+
+def _is_not_known(error: Exception) -> bool:
+    """Whether the server says that it does not know how to do what was asked."""
+    status = _status(error)
+    return status in _REFUSED and (status != 400 or _code(error) in {"", *_UNKNOWN})
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether there is no object to be replaced."""
+    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
+
+
+def _code(error: Exception) -> str:
+    """What kind of error a server says that it is; empty if it does not."""
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
 
 
 def _status(error: Exception) -> int | None:

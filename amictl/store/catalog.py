@@ -23,7 +23,7 @@ from amictl.model.records import (
     SnapshotCore,
     VolumeRecord,
 )
-from amictl.store import layout, pending
+from amictl.store import at_once, layout, pending
 from amictl.store.store import Store
 
 Core = TypeVar("Core", SnapshotCore, ImageCore)
@@ -299,9 +299,15 @@ def _all_images(store: Store) -> Iterator[ImageCore]:
         work = pending.in_hand(store, image_id)
         if isinstance(work, PendingImage):
             yield work.image
-    for image_id in image_ids(store):
+
+    def present(image_id: str) -> ImageCore | None:
         with suppress(ImageNotFoundError):  # removed meanwhile
-            yield read_image_core(store, image_id)
+            return read_image_core(store, image_id)
+        return None
+
+    for image in at_once.each(store, present, image_ids(store)):
+        if image is not None:
+            yield image
 
 
 def _mapped_by(image: ImageCore) -> set[str]:

@@ -310,7 +310,7 @@ def _not_to_build_on(storage: Storage, current: Current) -> frozenset[int]:
 
 def _load_run(storage: Storage, place: str) -> Run:
     try:
-        return Run(storage.map(place))
+        return Run(storage.map(place, run_format.require_digest))
     except ObjectMissingError:
         raise
     except CorruptStoreError as error:

@@ -106,6 +106,24 @@ def open_store(place: Path | BucketPlace, disk: Disk | None = None) -> Store:
         raise
 
 
+def look_into_store(place: Path | BucketPlace) -> Store:
+    """The same for a look in passing: what does not answer within seconds is not waited for.
+
+    Raises StorageError too.
+    """
+    if isinstance(place, Path):
+        return open_store(place)
+    from amictl.storage.bucket import BucketStorage
+    from amictl.storage.s3 import BRIEF
+
+    storage = BucketStorage(place, patience=BRIEF)
+    try:
+        return open_storage(storage)
+    except BaseException:
+        storage.close()
+        raise
+
+
 def open_storage(storage: Storage) -> Store:
     """The store in a storage. Raises what `open_store` does."""
     try:

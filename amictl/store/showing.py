@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from amictl.errors import UNREADABLE, AmictlError, NotFoundError, ObjectMissingError
 from amictl.model.records import Attributes, ImageCore, SnapshotCore
-from amictl.store import catalog, pending
+from amictl.store import at_once, catalog, pending
 from amictl.store.pending import Seen
 from amictl.store.store import Store
 
@@ -31,15 +31,18 @@ class Kind(Generic[Core]):
 
 
 def every(store: Store, kind: Kind[Core]) -> Iterator[Shape]:
-    """All of a kind but those in the recycle bin, each read when it is asked for.
+    """All of a kind but those in the recycle bin, each read when it is asked for, or a bit before.
 
     What cannot be read does not hide the others.
     """
-    for record_id in _ids(kind.ids(store), pending.ids(store, kind.prefix)):
+
+    def shown(record_id: str) -> Shape | None:
         try:
-            shape = _completed(store, kind, record_id) or _pending(store, kind, record_id)
+            return _completed(store, kind, record_id) or _pending(store, kind, record_id)
         except UNREADABLE as error:
-            shape = kind.damaged(record_id, error)
+            return kind.damaged(record_id, error)
+
+    for shape in at_once.each(store, shown, _ids(kind.ids(store), pending.ids(store, kind.prefix))):
         if shape is not None:
             yield shape
 

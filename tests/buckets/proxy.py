@@ -22,8 +22,9 @@ class Proxy:
     """Counts the requests that the fault is about, and spoils those from `first` to `last`.
 
     `fault` is one of FAULTS; counting begins at 0, and -1 spoils none. Requests of `denied`
-    methods are refused. `forgets_conditions` makes a server that ignores conditions on puts, and
-    `refuses_conditions` one that does not know them.
+    methods are refused. Every answer waits for `delay_seconds`, and `most_at_once` is how many did
+    so at the same time. `forgets_conditions` makes a server that ignores conditions on puts, and
+    `refusal` is a status and a code with which one that does not know them answers.
     """
 
     port: int
@@ -33,8 +34,11 @@ class Proxy:
     last: int = -1
     count: int = 0
     denied: tuple[str, ...] = ()
+    delay_seconds: float = 0.0
+    waiting: int = 0
+    most_at_once: int = 0
     forgets_conditions: bool = False
-    refuses_conditions: bool = False
+    refusal: tuple[int, str] | None = None
     methods: list[str] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -42,6 +46,15 @@ class Proxy:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def wait(self) -> None:
+        """As long as the way to the server and back takes."""
+        with self.lock:
+            self.waiting += 1
+            self.most_at_once = max(self.most_at_once, self.waiting)
+        threading.Event().wait(self.delay_seconds)
+        with self.lock:
+            self.waiting -= 1
 
     def spoils(self, method: str, path: str) -> bool:
         """Whether this request is one of those; counts it if the fault is about it."""
@@ -61,12 +74,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.delay_seconds:
+            self.proxy.wait()
         if self.command in self.proxy.denied:
             self.give((403, [], b"<Error><Code>AccessDenied</Code></Error>"))
             return
         conditional = "If-None-Match" in self.headers or "If-Match" in self.headers
-        if self.proxy.refuses_conditions and conditional:
-            self.give((501, [], b"<Error><Code>NotImplemented</Code></Error>"))
+        if self.proxy.refusal and conditional:
+            status, code = self.proxy.refusal
+            self.give((status, [], f"<Error><Code>{code}</Code></Error>".encode()))
             return
         spoilt = self.proxy.spoils(self.command, self.path)
         fault = FAULTS[self.proxy.fault]

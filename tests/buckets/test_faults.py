@@ -37,9 +37,9 @@ def disk(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workshop(region: Region, tmp_path: Path) -> BucketWorkshop:
+def workshop(one_region: Region, tmp_path: Path) -> BucketWorkshop:
     """A store whose leases are short."""
-    return BucketWorkshop(tmp_path, region=replace(region, ttl_seconds=2.0))
+    return BucketWorkshop(tmp_path, region=replace(one_region, ttl_seconds=2.0))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,8 @@
 """Leases: what stands in for the locks of a kernel, and what happens when one is lost."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +21,9 @@ HASTY = replace(SHORT, attempts=2, timeout_seconds=0.3)
 
 
 @pytest.fixture
-def short(region: Region) -> Region:
+def short(one_region: Region) -> Region:
     """A region whose leases are short."""
-    return replace(region, ttl_seconds=SHORT_TTL)
+    return replace(one_region, ttl_seconds=SHORT_TTL)
 
 
 @pytest.fixture
@@ -122,6 +125,63 @@ def test_who_lost_a_lease_changes_nothing(
         assert short.object("packs/a") == b"before"
         hold.release()
         storage.close()
+
+
+def test_the_time_is_asked_again_before_anybody_is_taken_for_dead(
+    storage: BucketStorage, other: BucketStorage
+) -> None:
+    """As when the server's clock was set back since it was asked."""
+    leases = other._leases
+    assert leases.now() > 0
+    assert leases._offset is not None
+    leases._offset += 1000
+    hold = storage.hold(EPOCHS[0])
+    with pytest.raises(BusyError), other.alone(EPOCHS):
+        pass
+    hold.release()
+
+
+PAUSED = """
+import sys
+from pathlib import Path
+from amictl.errors import StorageError
+from amictl.storage.bucket import BucketStorage
+from amictl.storage.places import BucketPlace
+place = BucketPlace(sys.argv[1], "some/prefix", sys.argv[2], Path(sys.argv[3]))
+storage = BucketStorage(place, ttl_seconds=1.5)
+present = storage.read("index/CURRENT")
+with storage.exclusively("locks/catalog"):
+    print("held", flush=True)
+    sys.stdin.readline()
+    try:
+        storage.write("events/a", b"late")
+    except StorageError as error:
+        print(error.message, flush=True)
+print(storage.replace_if_unchanged("index/CURRENT", b"late", present))
+"""
+
+
+def test_who_was_stopped_for_too_long_changes_nothing(short: Region, other: BucketStorage) -> None:
+    """Neither under its lease, which is lost, nor without one, because of the condition."""
+    other.write("index/CURRENT", b"before")
+    words = [sys.executable, "-c", PAUSED, short.bucket, short.server.url, str(short.cache)]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        process.send_signal(signal.SIGSTOP)
+        with other.exclusively("locks/catalog"):
+            other.write("events/a", b"newer")
+            assert other.replace_if_unchanged("index/CURRENT", b"newer", b"before")
+            process.send_signal(signal.SIGCONT)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            said = process.stdout.readlines()
+    assert "is lost" in said[0]
+    assert said[1:] == ["False\n"]
+    assert (short.object("events/a"), short.object("index/CURRENT")) == (b"newer", b"newer")
 
 
 def test_a_released_lock_lets_the_same_process_go_on(storage: BucketStorage) -> None:

@@ -1,6 +1,7 @@
 """A region in a bucket does what one in a directory does."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from amictl.actions.retention import CreateRuleRequest, create_rule
 from amictl.actions.snapshots import delete_snapshot
 from amictl.actions.tagging import create_tags
 from amictl.errors import ConflictError, CorruptStoreError, RegionNotFoundError
+from amictl.model.records import Attributes
 from amictl.store import catalog, layout
 from amictl.store.opening import create_store, open_store
-from tests.buckets.servers import Region
+from tests.buckets.proxy import proxied
+from tests.buckets.servers import SHORT, Region
 from tests.buckets.workshop import BucketWorkshop
 from tests.workshop import MIB, SEGMENT
 
@@ -151,6 +154,39 @@ def test_a_snapshot_is_verified_against_its_disk(workshop: BucketWorkshop, disk:
     assert (found["Faults"], place) == ([], workshop.region.place.url)
 
 
+def many_snapshots(workshop: BucketWorkshop, disk: Path, count: int) -> list[str]:
+    """Records of so many snapshots that have one content."""
+    core = workshop.core(workshop.snapshot_id(disk))
+    ids = [f"snap-{number:017x}" for number in range(count)]
+    with workshop.open() as store:
+        for one in ids:
+            attributes = Attributes(one, 0, "completed", "", ())
+            catalog.put_snapshot(store, replace(core, snapshot_id=one), attributes)
+    return ids
+
+
+def test_many_records_are_asked_for_at_the_same_time(workshop: BucketWorkshop, disk: Path) -> None:
+    ids = many_snapshots(workshop, disk, 20)
+    with proxied(workshop.region.server.port, "503") as proxy:
+        proxy.delay_seconds = 0.05
+        with workshop.behind(proxy.url, SHORT).open() as store:
+            shown = [one["SnapshotId"] for one in describe_snapshots(store)["Snapshots"]]
+            named = describe_snapshots(store, tuple(ids))["Snapshots"]
+    assert set(ids) < set(shown)
+    assert [one["SnapshotId"] for one in named] == ids
+    assert proxy.most_at_once >= 8
+
+
+def test_a_damaged_record_does_not_hide_the_others(workshop: BucketWorkshop, disk: Path) -> None:
+    ids = many_snapshots(workshop, disk, 5)
+    workshop.region.put_object(f"snapshots/{ids[2]}.json", b"{}")
+    with workshop.open() as store:
+        states = {one["SnapshotId"]: one["State"] for one in describe_snapshots(store)["Snapshots"]}
+        with pytest.raises(CorruptStoreError, match=ids[2]):
+            describe_snapshots(store, tuple(ids))
+    assert [states[one] for one in ids] == ["completed"] * 2 + ["error"] + ["completed"] * 2
+
+
 def test_a_second_store_is_refused(workshop: BucketWorkshop) -> None:
     with pytest.raises(ConflictError, match="there is a store in 's3://"):
         make(workshop)
@@ -160,6 +196,14 @@ def test_a_prefix_with_something_else_is_refused(region: Region, tmp_path: Path)
     region.put_object("letter.txt", b"dear reader")
     with pytest.raises(ConflictError, match=r"it holds 'letter\.txt'"):
         BucketWorkshop(tmp_path, region=region)
+
+
+def test_the_mark_of_a_folder_is_nothing(region: Region, tmp_path: Path) -> None:
+    """Consoles make such objects when they are asked for a folder."""
+    region.put_object("", b"")
+    workshop = BucketWorkshop(tmp_path, region=region)
+    region.put_object("packs/", b"")
+    assert workshop.check()["Faults"] == []
 
 
 def test_a_prefix_without_a_store_is_told(region: Region) -> None:

@@ -175,9 +175,12 @@ def test_what_the_server_can_do_is_kept_in_the_bucket(region: Region) -> None:
     storage.close()
 
 
-def test_a_server_that_does_not_know_conditions_is_found_out(region: Region) -> None:
+@pytest.mark.parametrize("refusal", [(501, "NotImplemented"), (400, "InvalidArgument")])
+def test_a_server_that_does_not_know_conditions_is_found_out(
+    region: Region, refusal: tuple[int, str]
+) -> None:
     with proxied(region.server.port, "503") as proxy:
-        proxy.refuses_conditions = True
+        proxy.refusal = refusal
         storage = region.storage(proxy.url)
         assert not storage.has_conditional_writes
         assert storage.write_if_absent("packs/a", b"1")
@@ -195,6 +198,31 @@ def test_an_outage_says_nothing_about_what_the_server_can_do(region: Region) -> 
     assert storage.abilities() == {}
     assert storage.has_conditional_writes
     storage.close()
+
+
+@pytest.mark.parametrize("code", ["RequestTimeout", "ExpiredToken", "SomethingNew"])
+def test_a_bad_request_says_nothing_about_what_the_server_can_do(region: Region, code: str) -> None:
+    """Else all later writers would do without conditions for a token that expired once."""
+    with proxied(region.server.port, "503") as proxy:
+        proxy.refusal = (400, code)
+        storage = region.storage(proxy.url)
+        with pytest.raises(StorageError, match=code):
+            storage.write_if_absent("packs/a", b"1")
+        storage.close()
+    storage = region.storage()
+    assert storage.abilities() == {}
+    storage.close()
+
+
+def test_what_is_gone_when_it_is_to_be_replaced_was_changed(region: Region) -> None:
+    """AWS answers so if an object is deleted between reading and replacing it."""
+    with proxied(region.server.port, "503") as proxy:
+        storage = region.storage(proxy.url)
+        assert storage.has_conditional_writes
+        storage.write("packs/a", b"before")
+        proxy.refusal = (404, "NoSuchKey")
+        assert not storage.replace_if_unchanged("packs/a", b"after", b"before")
+        storage.close()
 
 
 @pytest.fixture
@@ -291,6 +319,14 @@ def test_a_size_of_the_cache_that_is_none_is_refused(text: str) -> None:
 def test_an_endpoint_that_is_no_url_is_refused() -> None:
     with pytest.raises(UsageError, match="localhost:9000"):
         bucket_place("s3://a", "localhost:9000", {"AMICTL_CACHE": "/c"})
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_without_an_endpoint_that_of_all_programs_is_taken(name: str) -> None:
+    environment = {"AMICTL_CACHE": "/c", name: "http://localhost:9000/"}
+    assert bucket_place("s3://a", None, environment).endpoint_url == "http://localhost:9000"
+    own = bucket_place("s3://a", "https://s3.example.com", environment)
+    assert own.endpoint_url == "https://s3.example.com"
 
 
 def test_credentials_of_a_profile_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.buckets.proxy import Proxy, proxied
-from tests.buckets.servers import Region, Servers
+from tests.buckets.servers import Region, Servers, free_port
 from tests.conftest import PROGRAM, Finished, Home
 from tests.workshop import SEGMENT
 
@@ -128,6 +128,55 @@ def test_a_region_that_is_empty_again_is_removed_to_the_last_object(
     user("delete-region", "away")
     status, listed = region.server.request("GET", f"/{region.bucket}?list-type=2")
     assert (status, b"<Contents>" in listed) == (200, False)
+
+
+def test_a_region_that_holds_something_is_not_removed(user: User) -> None:
+    created = user("create-snapshot", "--region", "away", user.disk)
+    finished = user.home("delete-region", "away")
+    assert (finished.status, created["SnapshotId"] in finished.err) == (14, True)
+    assert user.restored(created["SnapshotId"], "away") == user.disk.read_bytes()
+
+
+def test_a_store_with_two_names_is_removed_under_neither(user: User, region: Region) -> None:
+    bucket = f"s3://{region.bucket}/deep/down/"
+    made = user("create-region", "again", "--bucket-url", bucket, "--endpoint-url", f"{user.url}/")
+    first, second = [one["Amictl"]["StoreId"] for one in user("describe-regions")["Regions"][-2:]]
+    assert first == second == made["Amictl"]["StoreId"]
+    assert [user.home("delete-region", name).status for name in ("away", "again")] == [14, 14]
+    user("delete-region", "again", "--forget")
+    user("create-snapshot", "--region", "away", user.disk)
+
+
+def test_a_region_over_foreign_objects_is_not_made(amictl: Home, region: Region) -> None:
+    region.server.request("PUT", f"/{region.bucket}/deep/down/letters/one.txt", b"dear reader")
+    finished = create_region(amictl, region, region.server.url)
+    assert (finished.status, "it holds 'letters'" in finished.err) == (14, True)
+    assert amictl("delete-region", "away").status == 10
+
+
+def test_a_region_in_a_bucket_is_changed(user: User) -> None:
+    changed = user("modify-region", "away", "--max-concurrent-copies", "3", "--default")
+    assert (changed["Amictl"]["MaxConcurrentCopies"], changed["Amictl"]["Default"]) == (3, True)
+    assert user("describe-regions", "--region-names", "away")["Regions"] == [changed]
+
+
+def test_a_server_that_is_gone_hides_no_other_region(user: User) -> None:
+    user("create-snapshot", "--region", "local", user.disk)
+    text = user.home.config.read_text()
+    user.home.config.write_text(text.replace(user.url, f"http://127.0.0.1:{free_port()}"))
+    shown = {one["RegionName"]: one["Amictl"] for one in user("describe-regions")["Regions"]}
+    assert "StoreId" in shown["local"]
+    assert "cannot get s3://" in shown["away"]["Problem"]
+    finished = user.home("delete-region", "away")
+    assert (finished.status, "delete-region away --forget" in finished.err) == (16, True)
+    user("delete-region", "away", "--forget")
+    assert "away" not in user.home.config.read_text()
+
+
+def test_a_bucket_is_no_directory_of_a_store(amictl: Home) -> None:
+    finished = amictl("describe-images", "--store", "s3://bucket/prefix")
+    assert (finished.status, "create-region NAME --bucket-url" in finished.err) == (2, True)
+    assert not (amictl.folder / "s3:").exists()
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

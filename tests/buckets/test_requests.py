@@ -117,6 +117,21 @@ def test_a_large_run_is_fetched_in_parts(region: Region) -> None:
     storage.close()
 
 
+def test_a_run_that_arrived_damaged_is_not_kept(region: Region) -> None:
+    def require_sound(content: memoryview) -> None:
+        if bytes(content) != b"sound":
+            raise CorruptStoreError("the run's digest is wrong")
+
+    region.put_object("index/a.run", b"wrong")
+    storage = region.storage()
+    assert bytes(storage.map("index/a.run", require_sound)) == b"wrong"
+    region.put_object("index/a.run", b"sound")
+    assert bytes(storage.map("index/a.run", require_sound)) == b"sound"
+    region.put_object("index/a.run", b"wrong")
+    assert bytes(storage.map("index/a.run", require_sound)) == b"sound"  # from the cache
+    storage.close()
+
+
 def test_a_body_without_end_takes_no_memory(region: Region) -> None:
     region.put_object("packs/a", bytes(100_000))
     with proxied(region.server.port, "endless body", 0, 1_000_000) as proxy:
