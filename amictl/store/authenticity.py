@@ -96,6 +96,12 @@ def state_of(store: Store, core: SnapshotCore | ImageCore, attributes: Attribute
     return UNCONFIRMED
 
 
+def is_unconfirmed(core: SnapshotCore | ImageCore, attributes: Attributes) -> bool:
+    """Whether it is a copy that no command with the key has confirmed; needs no key."""
+    needs_mac = mac_domain(core) is not None and not core.signatures
+    return needs_mac and attributes.fact(facts.CONFIRMATION) is None
+
+
 def require_authentic(store: Store, core: SnapshotCore | ImageCore) -> None:
     """Raises CorruptStoreError if a core was not recorded with the key of its domain, or an image
     maps something else than was recorded.

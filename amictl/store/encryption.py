@@ -81,7 +81,7 @@ def _no_default_key(name: str) -> KeyUnavailableError:
     if name == DEFAULT_ALIAS:
         return KeyUnavailableError(
             f"there is no default key: no key is called {DEFAULT_ALIAS}",
-            hint="make one: amictl create-key",
+            hint="make one: amictl create-key; or bring yours: amictl import-key FILE",
         )
     return KeyUnavailableError(
         f"the default key of the region, {name}, is not here",

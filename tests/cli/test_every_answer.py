@@ -126,7 +126,13 @@ def call_all_about_keys(region: Region) -> None:
     region("disable-ebs-encryption-by-default")
     region("get-ebs-encryption-by-default")
     region("modify-ebs-default-kms-key-id", "--kms-key-id", key)
+    snapshot = region("create-snapshot", str(region.amictl.folder / "disk.raw"))["SnapshotId"]
+    encrypted = ["--snapshot-id", snapshot, "--encrypted", "--kms-key-id", key]
+    target = str(region.amictl.folder / "secret.raw")
+    assert region("create-volume", *encrypted, target)["KmsKeyId"] == key
+    assert region("create-snapshot", target)["KmsKeyId"] == key
     region("get-ebs-default-kms-key-id")
     region("reset-ebs-default-kms-key-id")
-    region("schedule-key-deletion", "--key-id", key)
-    region("cancel-key-deletion", "--key-id", key)
+    other = region("create-key")["KeyMetadata"]["KeyId"]
+    region("schedule-key-deletion", "--key-id", other)
+    region("cancel-key-deletion", "--key-id", other)
