@@ -22,6 +22,7 @@ from amictl.errors import (
 )
 from amictl.storage.connecting import connected
 from amictl.storage.places import BucketPlace
+from amictl.storage.waiting import result_of
 
 Answer = TypeVar("Answer")
 
@@ -300,12 +301,10 @@ def _bounded(chunks: Iterable[Any], length: int) -> Iterator[bytes]:
 
 
 def _interruptible(request: Callable[[], Answer]) -> Answer:
-    """The answer to a request; in the main thread a signal ends the waiting for it.
+    """The answer to a request; a signal in the main thread ends the waiting for it.
 
     The library waits without looking for signals.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return request()
     done: Future[Answer] = Future()
 
     def ask() -> None:
@@ -315,7 +314,7 @@ def _interruptible(request: Callable[[], Answer]) -> Answer:
             done.set_exception(error)
 
     threading.Thread(target=ask, name="request", daemon=True).start()
-    return done.result()
+    return result_of(done)
 
 
 def _may_pass(error: Exception) -> bool:
