@@ -163,9 +163,7 @@ class Bucket:
                 if _status(error) == 409:
                     raise
                 return None if uncertain else False
-            except Exception as error:
-                if mode != "create" and _is_missing(error):
-                    return None if uncertain else False
+            except Exception:
                 uncertain = True
                 raise
             return True
@@ -332,11 +330,6 @@ def _is_not_known(error: Exception) -> bool:
     """Whether the server says that it does not know how to do what was asked."""
     status = _status(error)
     return status in _REFUSED and (status != 400 or _code(error) in {"", *_UNKNOWN})
-
-
-def _is_missing(error: Exception) -> bool:
-    """Whether there is no object to be replaced."""
-    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
 
 
 def _code(error: Exception) -> str:
