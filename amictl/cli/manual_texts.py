@@ -111,4 +111,4 @@ EXIT_STATUS = (
     ("143", "SIGTERM stopped it."),
 )  # fmt: skip
 
-SEE_ALSO = ("amictl-ec2(7)", "amictl-security(7)", "amictl-store(5)")
+SEE_ALSO = ("amictl-buckets(7)", "amictl-ec2(7)", "amictl-security(7)", "amictl-store(5)")

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from functools import partial
 from pathlib import Path
 
 from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
@@ -21,6 +20,7 @@ from amictl.storage.disk import Disk
 from amictl.storage.leases import ENDED, TTL_SECONDS, Leases
 from amictl.storage.places import BucketPlace
 from amictl.storage.s3 import READ_SIZE_MAX, Answered, Bucket, NotKnownError, Patience
+from amictl.storage.waiting import result_of
 
 BLOCK_SIZE = 1 << 20
 _BLOCKS_IN_MEMORY = 32
@@ -96,7 +96,7 @@ class BucketStorage:
 
     def close(self) -> None:
         self._leases.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def read(self, name: str) -> bytes:
         return self._bucket.get(name).data
@@ -104,11 +104,11 @@ class BucketStorage:
     def read_into(self, name: str, offset: int, target: memoryview) -> None:
         end = offset + len(target)
         numbers = range(offset // BLOCK_SIZE, -(-end // BLOCK_SIZE))
-        blocks = (
-            self._pool.map(partial(self._block, name), numbers)
-            if len(numbers) > 1
-            else (self._block(name, number) for number in numbers)
-        )
+        if len(numbers) > 1:
+            fetches = [self._pool.submit(self._block, name, number) for number in numbers]
+            blocks: Iterator[bytes] = map(result_of, fetches)
+        else:
+            blocks = (self._block(name, number) for number in numbers)
         for number, block in zip(numbers, blocks, strict=True):
             start = number * BLOCK_SIZE
             first, last = max(offset, start), min(end, start + BLOCK_SIZE)
@@ -296,7 +296,7 @@ class BucketStorage:
             others = self._fetching.get(key)
             own = self._fetching[key] = Future() if others is None else others
         if others is not None:
-            return others.result()
+            return result_of(others)
         try:
             block = self._cache.read(key)
             if block is None:

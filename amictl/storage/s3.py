@@ -22,6 +22,7 @@ from amictl.errors import (
 )
 from amictl.storage.connecting import connected
 from amictl.storage.places import BucketPlace
+from amictl.storage.waiting import result_of
 
 Answer = TypeVar("Answer")
 
@@ -162,9 +163,7 @@ class Bucket:
                 if _status(error) == 409:
                     raise
                 return None if uncertain else False
-            except Exception as error:
-                if mode != "create" and _is_missing(error):
-                    return None if uncertain else False
+            except Exception:
                 uncertain = True
                 raise
             return True
@@ -300,12 +299,10 @@ def _bounded(chunks: Iterable[Any], length: int) -> Iterator[bytes]:
 
 
 def _interruptible(request: Callable[[], Answer]) -> Answer:
-    """The answer to a request; in the main thread a signal ends the waiting for it.
+    """The answer to a request; a signal in the main thread ends the waiting for it.
 
     The library waits without looking for signals.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return request()
     done: Future[Answer] = Future()
 
     def ask() -> None:
@@ -315,7 +312,7 @@ def _interruptible(request: Callable[[], Answer]) -> Answer:
             done.set_exception(error)
 
     threading.Thread(target=ask, name="request", daemon=True).start()
-    return done.result()
+    return result_of(done)
 
 
 def _may_pass(error: Exception) -> bool:
@@ -333,11 +330,6 @@ def _is_not_known(error: Exception) -> bool:
     """Whether the server says that it does not know how to do what was asked."""
     status = _status(error)
     return status in _REFUSED and (status != 400 or _code(error) in {"", *_UNKNOWN})
-
-
-def _is_missing(error: Exception) -> bool:
-    """Whether there is no object to be replaced."""
-    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
 
 
 def _code(error: Exception) -> str:

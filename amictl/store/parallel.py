@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 
 from amictl.errors import StorageError
 from amictl.storage.interface import Storage
+from amictl.storage.waiting import until
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,7 +74,8 @@ def _results(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Generator[Result, None, None]:
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="segment") as pool:
+    over = threading.Event()
+    with ThreadPoolExecutor(threads, "segment", until, (over,)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
@@ -82,6 +84,7 @@ def _results(
             while waiting:
                 yield waiting.popleft().result()
         finally:
+            over.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 

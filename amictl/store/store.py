@@ -12,6 +12,7 @@ from blake3 import blake3
 from amictl.content.domains import PLAIN, Domain, SealedDomain
 from amictl.errors import (
     CorruptStoreError,
+    InterruptedBySignalError,
     KeyUnavailableError,
     ObjectMissingError,
     UnsupportedError,
@@ -65,6 +66,8 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, InterruptedBySignalError):
+            self.on_close = None  # it may wait for replies, and nobody wants to
         self.close()
 
     def close(self) -> None:

@@ -210,6 +210,30 @@ def _point_to(user: User, proxy: Proxy) -> None:
     user.home.config.write_text(text.replace(user.url, proxy.url))
 
 
+@pytest.mark.parametrize("command", ["create-volume", "describe-snapshots"])
+def test_threads_that_wait_for_answers_that_never_come_are_given_up(
+    user: User, region: Region, command: str
+) -> None:
+    snapshot_id = user("create-snapshot", "--region", "away", user.disk)["SnapshotId"]
+    target = str(user.home.folder / "target")
+    stalled_from, words = {
+        "create-volume": (15, ["--snapshot-id", snapshot_id, target]),
+        "describe-snapshots": (4, []),
+    }[command]
+    with proxied(region.server.port, "stall", stalled_from, 1_000_000) as proxy:
+        _point_to(user, proxy)
+        environment = user.home.environment() | {"AMICTL_CACHE_SIZE": "0"}
+        with subprocess.Popen(
+            [PROGRAM, command, "--region", "away", *words],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            while proxy.count <= stalled_from:
+                threading.Event().wait(0.01)
+            threading.Event().wait(0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=15) == 130
+
+
 def test_who_waits_for_an_answer_can_be_interrupted(user: User, region: Region) -> None:
     with proxied(region.server.port, "stall", 5, 1_000_000) as proxy:
         _point_to(user, proxy)
