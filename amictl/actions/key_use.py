@@ -122,7 +122,8 @@ def check_key(store: Store, name: str) -> dict[str, Any]:
     opened, faults = _domains(store, key_id)
     cores, unread = key_use.snapshots_in(store, opened)
     snapshots = [_checked(store, "SnapshotId", core.snapshot_id, core) for core in cores]
-    images, unread_images = key_use.images_of(store, {core.snapshot_id for core in cores})
+    own = {core.snapshot_id for core in cores}
+    images, unread_images = key_use.images_in(store, opened, own)
     mapping = [_checked(store, "ImageId", core.image_id, core) for core in images]
     unread |= unread_images
     faults += [item for item in (*snapshots, *mapping) if "Problem" in item]
@@ -159,7 +160,7 @@ def _checked(
             return found | {"Problem": "its record was not made with the key"}
         if isinstance(core, SnapshotCore):
             key_use.require_content(store, core)
-    except (*UNREADABLE, KeyUnavailableError) as error:
+    except _PROBLEMS as error:
         return found | {"Problem": error.message}
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 
-from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError
+from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError, NotFoundError
 from amictl.formats import records as record_format
 from amictl.model.records import Attributes, DomainHeader, ImageCore, SnapshotCore
 from amictl.store import authenticity, catalog, domains, layout
@@ -32,6 +32,8 @@ def snapshots_in(store: Store, among: Collection[str]) -> tuple[list[SnapshotCor
     for snapshot_id in catalog.snapshot_ids(store):
         try:
             core = catalog.read_snapshot_core(store, snapshot_id)
+        except NotFoundError:
+            continue  # removed meanwhile
         except UNREADABLE as error:
             unread[snapshot_id] = error
         else:
@@ -39,18 +41,25 @@ def snapshots_in(store: Store, among: Collection[str]) -> tuple[list[SnapshotCor
     return found, unread
 
 
-def images_of(store: Store, snapshots: Collection[str]) -> tuple[list[ImageCore], Unread]:
-    """All registered images that map one of these snapshots, likewise."""
+def images_in(
+    store: Store, among: Collection[str], snapshots: Collection[str]
+) -> tuple[list[ImageCore], Unread]:
+    """All registered images whose MAC is of these domains, or that map one of these snapshots,
+    likewise. One that maps something else than was recorded is among them.
+    """
     found: list[ImageCore] = []
     unread: Unread = {}
     for image_id in catalog.image_ids(store):
         try:
             core = catalog.read_image_core(store, image_id)
+        except NotFoundError:
+            continue
         except UNREADABLE as error:
             unread[image_id] = error
         else:
             mapped = {mapping.snapshot_id for mapping in core.mappings}
-            found += [core] if not mapped.isdisjoint(snapshots) else []
+            is_own = authenticity.mac_domain(core) in among or not mapped.isdisjoint(snapshots)
+            found += [core] if is_own else []
     return found, unread
 
 

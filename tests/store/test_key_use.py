@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import pytest
 
+from amictl.actions.key_use import check_key
 from amictl.errors import KeyUnavailableError
 from amictl.formats import node as node_format
+from amictl.formats import records
 from amictl.model.blockmap import Leaf
-from amictl.store import catalog
+from amictl.model.records import ImageCore
+from amictl.store import catalog, key_use, layout
 from amictl.store.inspection import pack_entries, read_piece
-from amictl.store.key_uses import KeyUse, needing, uses_of
 from amictl.store.lineages import lineage_of
 from amictl.store.recording import map_of
 from amictl.store.store import Store
@@ -26,54 +29,85 @@ def key(workshop: Workshop) -> str:
     return key_id
 
 
-def uses(workshop: Workshop, key: str) -> list[KeyUse]:
+def found(workshop: Workshop, key: str) -> dict[str, dict[str, Any]]:
+    """What is found of each snapshot and image, by its id."""
     with workshop.open() as store:
-        return list(uses_of(store, key))
+        result = check_key(store, key)
+    items = [*result["Snapshots"], *result["Images"]]
+    return {item.get("SnapshotId") or item["ImageId"]: item for item in items}
 
 
 def test_every_snapshot_and_image_of_a_key_is_authentic(workshop: Workshop, key: str) -> None:
     snapshot_id = workshop.snapshot_id(workshop.file("disk", workshop.noise(MIB)))
     zeros = workshop.snapshot_id(workshop.file("zeros", bytes(MIB)))
     image_id = workshop.image("web", workshop.folder / "disk")
-    found = uses(workshop, key)
-    assert {snapshot_id, zeros, image_id} < {use.record_id for use in found}
-    assert {use.state for use in found} == {"authentic"}
+    items = found(workshop, key)
+    assert {snapshot_id, zeros, image_id} < items.keys()
+    assert {item["Authenticity"] for item in items.values()} == {"authentic"}
 
 
 def test_what_another_key_opens_is_left_out(workshop: Workshop, key: str) -> None:
-    workshop.snapshot_id(workshop.file("disk", workshop.noise(MIB)))
-    assert uses(workshop, workshop.keys.new()) == []
+    workshop.image("web", workshop.file("disk", workshop.noise(MIB)))
+    assert found(workshop, workshop.keys.new()) == {}
 
 
 def test_a_forged_core_is_told_from_damage(workshop: Workshop, key: str) -> None:
     forged = workshop.core(workshop.snapshot_id(workshop.file("one", workshop.noise(MIB))))
     workshop.put_core(replace(forged, owner_id="000000000000"))
-    (found,) = uses(workshop, key)
-    assert (found.record_id, found.state) == (forged.snapshot_id, "forged")
+    ((record_id, item),) = found(workshop, key).items()
+    assert (record_id, item["Authenticity"]) == (forged.snapshot_id, "forged")
 
 
 def test_a_frame_that_does_not_open_is_damage(workshop: Workshop, key: str) -> None:
     workshop.snapshot_id(workshop.file("disk", workshop.noise(MIB)))
     flip(workshop.packs(0)[0], 400)
-    (found,) = uses(workshop, key)
-    assert found.state == "damaged"
-    assert "checksum" in (found.reason or "")
+    (item,) = found(workshop, key).values()
+    assert "checksum" in item["Problem"]
 
 
 def test_without_the_key_nothing_is_said_of_it(workshop: Workshop, key: str) -> None:
     workshop.snapshot_id(workshop.file("disk", workshop.noise(MIB)))
     workshop.keys.mislay()
     with pytest.raises(KeyUnavailableError):
-        uses(workshop, key)
+        found(workshop, key)
 
 
 def test_what_would_be_lost_is_known_without_the_key(workshop: Workshop, key: str) -> None:
     snapshot_id = workshop.snapshot_id(workshop.file("disk", workshop.noise(MIB)))
+    image_id = workshop.image("web", workshop.folder / "disk")
     workshop.plain_by_default()
-    workshop.snapshot_id(workshop.file("plain", workshop.noise(MIB, 2)))
+    workshop.image("plain", workshop.file("plain", workshop.noise(MIB, 2)))
     workshop.keys.mislay()
     with workshop.open() as store:
-        assert needing(store, key) == [snapshot_id]
+        own = [header.domain_id for header in key_use.domains_of_key(store, key)]
+        snapshots, _ = key_use.snapshots_in(store, own)
+        images, _ = key_use.images_in(store, own, ())
+    assert snapshot_id in {core.snapshot_id for core in snapshots}
+    assert len(snapshots) == 2
+    assert [core.image_id for core in images] == [image_id]
+
+
+def test_an_image_of_a_key_that_maps_something_plain_instead_is_forged(
+    workshop: Workshop, key: str
+) -> None:
+    image_id = workshop.image("web", workshop.file("disk", workshop.noise(MIB)))
+    workshop.plain_by_default()
+    plain = workshop.snapshot_id(workshop.file("plain", workshop.noise(MIB, 2)))
+    path = workshop.root / layout.core(image_id)
+    core = records.decode(path.read_bytes(), ImageCore, "here")
+    (mapping,) = core.mappings
+    changed = replace(core, mappings=(replace(mapping, snapshot_id=plain),))
+    path.write_bytes(records.encode(changed))
+    assert found(workshop, key)[image_id]["Authenticity"] == "forged"
+
+
+def test_an_image_of_a_key_whose_snapshot_is_gone_is_a_problem(
+    workshop: Workshop, key: str
+) -> None:
+    image_id = workshop.image("web", workshop.file("disk", workshop.noise(MIB)))
+    (snapshot_id,) = found(workshop, key).keys() - {image_id}
+    (workshop.root / layout.core(snapshot_id)).unlink()
+    assert snapshot_id in found(workshop, key)[image_id]["Problem"]
 
 
 # --- what is not to be found without a key -----------------------------------------------------
