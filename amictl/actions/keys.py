@@ -21,6 +21,7 @@ from amictl.formats.key_shapes import key_shape
 from amictl.keys import age_headers, identities
 from amictl.keys.folder import KeyFolder, is_expired
 from amictl.keys.identities import AskPassphrase, Identity, Talk
+from amictl.keys.process import shield
 from amictl.model.keys import ALIAS_PREFIX, DEFAULT_ALIAS, ENABLED, KeyRecord, require_alias
 from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_text
@@ -56,6 +57,7 @@ def create_key(
 
     Raises UsageError, ConflictError if the alias is taken.
     """
+    shield()
     created = timestamp(surroundings.now())
     identity, text = identities.new_identity(created)
     data = _with_passphrase(text, passphrase) if passphrase is not None else text
@@ -78,6 +80,7 @@ def import_key(
     One whose key is here, but whose identity was lost, is put back. Durable when it returns.
     Raises NotFoundError, UsageError, KeyUnavailableError, ConflictError if the key is here.
     """
+    shield()
     place = repr(str(path))
     data = _read(path)
     text = identities.unprotected(data, place, ask)
@@ -182,7 +185,8 @@ def change_protection(
     text = identities.unprotected(folder.identity(record.key_id), record.words, ask)
     data = _with_passphrase(text, passphrase) if passphrase is not None else text
     with folder.changing():
-        folder.put_identity(record.key_id, data)
+        # A key that was deleted meanwhile stays so.
+        folder.put_identity(folder.find(record.key_id).key_id, data)
 
 
 def remove_expired(folder: KeyFolder, surroundings: Surroundings) -> None:

@@ -49,7 +49,9 @@ class PassphraseOptions:
     def read(self) -> str:
         """The passphrase. Raises KeyUnavailableError, UsageError if two ways were given."""
         from amictl.keys import passphrases
+        from amictl.keys.process import shield
 
+        shield()
         match self:
             case PassphraseOptions(int(number), None, None):
                 return passphrases.from_descriptor(number)
@@ -122,6 +124,9 @@ def _typed(place: str) -> str:
 def _asked(prompt: str, hint: str, what: str) -> str:
     from getpass import getpass
 
+    from amictl.keys.process import shield
+
+    shield()
     if not is_terminal(sys.stdin):
         raise KeyUnavailableError(
             f"{what} needs a passphrase, and there is no terminal to ask for it", hint=hint

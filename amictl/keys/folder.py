@@ -22,6 +22,7 @@ from amictl.errors import (
 )
 from amictl.formats import records as record_format
 from amictl.keys.age_headers import SIZE_MAX
+from amictl.keys.process import shield
 from amictl.model.keys import ALIAS_PREFIX, KeyRecord, key_name
 from amictl.model.times import parse_timestamp
 from amictl.storage.disk import Disk, as_storage_error, make_directories
@@ -66,6 +67,7 @@ class KeyFolder:
 
     def identity(self, key_id: str) -> bytes:
         """The identity file of a key. Raises KeyUnavailableError if it is not there."""
+        shield()
         path = self.identity_path(key_id)
         try:
             return self._read(path, SIZE_MAX)
@@ -102,7 +104,10 @@ class KeyFolder:
         self._replace(self._record_path(record.key_id), record_format.encode(record))
 
     def put_identity(self, key_id: str, data: bytes) -> None:
-        """Write the identity file of a key; durable when it returns. One before is overwritten."""
+        """Write the identity file of a key; durable when it returns.
+
+        One before is overwritten, unless it has another name too: then it is somebody's copy.
+        """
         path = self.identity_path(key_id)
         before = -1
         with suppress(FileNotFoundError):
@@ -110,19 +115,22 @@ class KeyFolder:
         try:
             self._replace(path, data)
             if before >= 0:
-                self._overwrite(before)
+                self._overwrite(before, names=0)
         finally:
             if before >= 0:
                 os.close(before)
 
     def remove(self, key_id: str) -> None:
-        """Overwrite and remove the identity of a key, then its record; durable when it returns."""
+        """Overwrite and remove the identity of a key, then its record; durable when it returns.
+
+        A copy that has another name is left alone.
+        """
         path = self.identity_path(key_id)
         try:
             with suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
                 try:
-                    self._overwrite(descriptor)
+                    self._overwrite(descriptor, names=1)
                 finally:
                     os.close(descriptor)
                 self._disk.unlink(path)
@@ -205,10 +213,15 @@ class KeyFolder:
                 self._disk.unlink(temporary)
             raise as_storage_error(error, "write", path) from error
 
-    def _overwrite(self, descriptor: int) -> None:
-        """Where the file system writes in place, the bytes are gone afterwards."""
-        self._disk.write_at(descriptor, bytes(os.fstat(descriptor).st_size), 0)
-        self._disk.sync(descriptor)
+    def _overwrite(self, descriptor: int, names: int) -> None:
+        """Where the file system writes in place, the bytes are gone afterwards.
+
+        With more than `names` it is a backup of hard links too, which must not lose it.
+        """
+        status = os.fstat(descriptor)
+        if status.st_nlink <= names:
+            self._disk.write_at(descriptor, bytes(status.st_size), 0)
+            self._disk.sync(descriptor)
 
     def _remove_leftovers(self) -> None:
         for path in self.path.glob(f"{_TEMPORARY}*"):

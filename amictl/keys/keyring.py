@@ -10,7 +10,6 @@ from amictl.errors import KeyNotFoundError, KeyUnavailableError
 from amictl.keys import age_headers, identities
 from amictl.keys.folder import KeyFolder, is_expired
 from amictl.keys.identities import AskPassphrase, Identity, Talk
-from amictl.keys.process import shield
 from amictl.model.keys import ENABLED, KeyRecord
 from amictl.model.records import DomainHeader
 
@@ -102,7 +101,6 @@ class FolderKeyring:
             return identity
 
     def _opened(self, record: KeyRecord) -> Identity:
-        shield()
         data = self._folder.identity(record.key_id)
         text = identities.unprotected(data, record.words, self._ask)
         identity = identities.identity_in(text, record.words, self._talk, record.recipient)

@@ -130,7 +130,7 @@ class SnapshotCore:
         return _fact(self.further, key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LineageSecrets:
     """What is sealed in the core of an encrypted snapshot; `cut_secret` where the cut is secret."""
 

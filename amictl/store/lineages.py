@@ -25,7 +25,7 @@ _NO_KEY = "0" * 64
 _PLAIN = PLAIN_DOMAIN.hex()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Lineage:
     """What a snapshot shares with its parent, so that their maps can be compared.
 

@@ -133,6 +133,17 @@ def test_a_forged_snapshot_is_not_copied_with_the_key(
         authenticity.of_copy(store, replace(forged, snapshot_id=OTHER), forged)
 
 
+@pytest.mark.parametrize("hint", ["source", "freeze"])
+def test_a_copy_does_not_say_that_another_file_is_unchanged(
+    workshop: Workshop, snapshot: SnapshotCore, hint: str
+) -> None:
+    """Who has no key could make an old snapshot stand for what is on the disk now."""
+    copy = workshop.core(copied(workshop, snapshot))
+    another = workshop.core(workshop.snapshot_id(workshop.file("now", workshop.noise(MIB, 8))))
+    workshop.put_core(replace(copy, **{hint: getattr(another, hint)}))
+    assert state(workshop, copy.snapshot_id) == "forged"
+
+
 def test_a_copy_that_says_something_else_than_its_source_is_forged(
     workshop: Workshop, snapshot: SnapshotCore
 ) -> None:

@@ -113,6 +113,23 @@ def test_an_identity_that_is_deleted_is_overwritten(chest: Chest) -> None:
     assert list(chest.path.iterdir()) == []
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_copy_by_hard_link_is_not_overwritten(
+    chest: Chest, tmp_path: Path, replaced: bool
+) -> None:
+    """As a backup has it that links what did not change."""
+    key_id = chest.create()
+    text = chest.file(key_id).read_bytes()
+    backup = tmp_path / "backup"
+    backup.hardlink_to(chest.file(key_id))
+    with chest.folder.changing():
+        if replaced:
+            chest.folder.put_identity(key_id, b"another")
+        else:
+            chest.folder.remove(key_id)
+    assert backup.read_bytes() == text
+
+
 def test_deleting_goes_on_where_it_was_stopped(chest: Chest) -> None:
     key_id = chest.create()
     chest.file(key_id).unlink()

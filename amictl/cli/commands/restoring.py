@@ -151,13 +151,7 @@ def _luks_passphrase(options: dict[str, Any]) -> Callable[[], str] | None:
             raise _combination("a passphrase for a LUKS disk needs --luks")
         return None
 
-    def asked() -> str:
-        from amictl.keys.process import shield
-
-        shield()
-        return new_passphrase(given, "the LUKS disk", "luks-")
-
-    return asked
+    return lambda: new_passphrase(given, "the LUKS disk", "luks-")
 
 
 def _empty_volume(size_gib: int, target: Path | None) -> UnsupportedError:
