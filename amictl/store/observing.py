@@ -91,5 +91,5 @@ def changes_to_know(before: SeenState, now: SeenState) -> Iterator[str]:
             if domain.domain_id not in known:
                 yield (
                     f"{layout.domain(domain.domain_id)} came from elsewhere since this region was"
-                    " last seen here: whoever made it can open what is encrypted with it"
+                    " last seen here: from a copy, or another machine of yours, if all is well"
                 )

@@ -3,12 +3,13 @@
 import json
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from amictl.formats import records
-from amictl.model.records import Event
+from amictl.model.records import Event, StoreConfig
 from amictl.store import layout
 from tests.conftest import Finished, Home
 
@@ -65,6 +66,28 @@ def test_whoever_writes_is_told_of_an_old_region_and_how_to_accept_it(
     assert finished.status == 0
     assert f"warning: {WARNING}: index/CURRENT: it has generation 1, and had 2" in finished.err
     assert ACCEPT in finished.err
+
+
+def test_another_store_in_the_place_of_one_is_noticed_and_can_be_accepted(
+    amictl: Home, disk: Path, old: Path
+) -> None:
+    config = amictl.local_region / layout.CONFIG
+    mine = records.decode(config.read_bytes(), StoreConfig, layout.CONFIG)
+    config.write_bytes(records.encode(replace(mine, store_id="0" * 32)))
+    assert f"another store than was seen in this place, {mine.store_id}" in (
+        snapshot(amictl, disk).err
+    )
+    assert ("state", layout.CONFIG) in faults(amictl("check-store"))
+    assert faults(amictl("check-store", "--accept-state")) == []
+    assert snapshot(amictl, disk).err == ""
+
+
+def test_a_region_that_was_made_anew_is_nothing_to_speak_of(amictl: Home, disk: Path) -> None:
+    for _ in range(2):
+        assert amictl("create-region", "backup", "--directory", "backup").status == 0
+        assert amictl("delete-region", "backup").status == 0
+    amictl("create-region", "backup", "--directory", "backup")
+    assert amictl("create-snapshot", "--region", "backup", disk).err == ""
 
 
 def test_whoever_restores_is_told_of_an_old_region(amictl: Home, old: Path) -> None:
