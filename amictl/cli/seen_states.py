@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from amictl.store.store import Store
 
 _SIZE_MAX = 1 << 20
-_ID_LENGTH = 32
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
@@ -39,12 +38,9 @@ def know_keys(store: "Store", environment: Mapping[str, str]) -> "SeenState | No
     return seen
 
 
-def know_place(store: "Store", environment: Mapping[str, str]) -> None:
-    """Remember that this is the store to be found in its place."""
-    own_id, address = store.config.store_id, _address(store, environment)
-    if _read_id(address) != own_id:
-        with suppress(OSError):
-            _replace(address, own_id.encode())
+def know_new(store: "Store", environment: Mapping[str, str]) -> None:
+    """Remember the store that was made, or named, in a place, whatever was seen there before."""
+    Watch(store, environment).accept()
 
 
 class Watch:
@@ -55,24 +51,21 @@ class Watch:
     """
 
     def __init__(self, store: "Store", environment: Mapping[str, str]) -> None:
-        from amictl.store import layout, observing
+        from amictl.store import observing
 
         self.findings: tuple[Finding, ...] = ()
         self.changes: tuple[str, ...] = ()
         self._store = store
         self._path = _place(store, environment)
         self._before = know_keys(store, environment)
-        self._environment = environment
         now = observing.observe(store)
-        if (other := _read_id(_address(store, environment))) not in (None, store.config.store_id):
-            message = f"it is of another store than was seen in this place, {other}"
-            self.findings = ((layout.CONFIG, message),)
         if self._before is not None:
-            self.findings += tuple(observing.went_back(store, self._before, now))
+            self.findings = tuple(observing.went_back(store, self._before, now))
             self.changes = tuple(observing.changes_to_know(self._before, now))
         if not self.findings:
             self._keep(now)
         store.on_close = self._remember
+        store.on_new_domain = self._remember  # who is killed now must not take it for another's
 
     def accept(self) -> None:
         """Forget what was seen: the store is meant to be as it is now, and to be here."""
@@ -105,7 +98,6 @@ class Watch:
     def _keep(self, now: "SeenState") -> None:
         from amictl.model.seen import newest_of
 
-        know_place(self._store, self._environment)
         newest = now if self._before is None else newest_of(self._before, now)
         if newest != self._before:
             others = _read(self._path) or newest
@@ -115,55 +107,37 @@ class Watch:
 
 
 def _read(path: Path) -> "SeenState | None":
-    """What was seen of the store whose memory this is."""
+    """What was seen, if anything was."""
     from amictl.formats import records
     from amictl.model.seen import SeenState
 
-    with suppress(OSError, *UNREADABLE):
-        with path.open("rb") as file:
-            seen = records.decode(file.read(_SIZE_MAX), SeenState, str(path))
-        if seen.store_id == path.stem:
-            return seen
+    with suppress(OSError, *UNREADABLE), path.open("rb") as file:
+        return records.decode(file.read(_SIZE_MAX), SeenState, str(path))
     return None
 
 
 def _place(store: "Store", environment: Mapping[str, str]) -> Path:
-    return state_folder(environment) / "seen" / f"{store.config.store_id}.json"
-
-
-def _address(store: "Store", environment: Mapping[str, str]) -> Path:
-    """What says which store was seen in the place of this one."""
+    """One memory for each place: a copy of a store elsewhere goes its own way."""
     from blake3 import blake3
 
     digest = blake3(store.storage.where().encode(errors="surrogateescape")).hexdigest()
-    return state_folder(environment) / "places" / digest[:32]
-
-
-def _read_id(path: Path) -> str | None:
-    with suppress(OSError, UnicodeDecodeError):
-        text = path.read_text("ascii")
-        return text if text.isalnum() and len(text) == _ID_LENGTH else None
-    return None
+    return state_folder(environment) / "seen" / f"{digest[:32]}.json"
 
 
 def _write(path: Path, seen: "SeenState") -> None:
-    from amictl.formats import records
-
-    _replace(path, records.encode(seen))
-
-
-def _replace(path: Path, data: bytes) -> None:
     """Replace the file, mode 0600, in a folder of mode 0700. Raises OSError.
 
     It is not synced: after a power cut an older memory, or none, does no harm.
     """
+    from amictl.formats import records
+
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.write(records.encode(seen))
         temporary.rename(path)
     except OSError:
         with suppress(OSError):

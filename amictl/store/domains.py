@@ -152,6 +152,7 @@ def bring_header(source: "Store", target: "Store", domain_id: str) -> None:
     while (header := _merged(source, target, domain_id)) is not None:
         after, before = header
         if target.storage.replace_if_unchanged(place, after, before):
+            _tell_of_new(target)
             return
 
 
@@ -187,7 +188,13 @@ def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDo
         layout.domain(header.domain_id), record_format.encode(header)
     ):
         raise AmictlError(f"the random id {header.domain_id} was there already")
+    _tell_of_new(store)
     return store.sealed_domain(header.domain_id)
+
+
+def _tell_of_new(store: "Store") -> None:
+    if store.on_new_domain is not None:
+        store.on_new_domain()
 
 
 def new_header(

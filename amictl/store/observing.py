@@ -42,6 +42,12 @@ def went_back(store: Store, before: SeenState, now: SeenState) -> Iterator[Findi
     """What shows that a store is older than it was, or is another one. What cannot be read shows
     nothing.
     """
+    if now.store_id != before.store_id:
+        yield (
+            layout.CONFIG,
+            f"it is of another store than was seen in this place, {before.store_id}",
+        )
+        return
     if before.index_generation is not None and now.index_generation is not None:
         if now.index_generation < before.index_generation:
             yield (

@@ -39,8 +39,9 @@ class Store:
 
     Reading takes no lock. Whatever is read is checked against its name. Whoever opens a store sets
     its `keyring`; without one nothing that is encrypted can be opened. `on_close` is called before
-    it is closed. `known_keys` are the keys of volumes that this machine knows of, whatever the
-    store says; `learnt_keys` is what is found out about them, None for a volume that has none.
+    it is closed, `on_new_domain` after the header of a domain was written. `known_keys` are the
+    keys of volumes that this machine knows of, whatever the store says; `learnt_keys` is what is
+    found out about them, None for a volume that has none.
     """
 
     def __init__(self, storage: Storage, config: StoreConfig) -> None:
@@ -48,6 +49,7 @@ class Store:
         self.config = config
         self.keyring: Keyring | None = None
         self.on_close: Callable[[], None] | None = None
+        self.on_new_domain: Callable[[], None] | None = None
         self.known_keys: Mapping[str, str] = {}
         self.learnt_keys: dict[str, str | None] = {}
         self._domains: dict[str, SealedDomain | KeyUnavailableError] = {}

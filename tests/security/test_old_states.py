@@ -3,6 +3,8 @@
 import json
 import shutil
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +81,37 @@ def test_another_store_in_the_place_of_one_is_noticed_and_can_be_accepted(
     )
     assert ("state", layout.CONFIG) in faults(amictl("check-store"))
     assert faults(amictl("check-store", "--accept-state")) == []
+    assert snapshot(amictl, disk).err == ""
+
+
+def test_a_copy_of_a_region_goes_its_own_way(amictl: Home, disk: Path, old: Path) -> None:
+    copy = ("--store", str(old))
+    assert amictl("create-snapshot", *copy, disk).err == ""
+    assert snapshot(amictl, disk).err == ""
+    assert amictl("create-snapshot", *copy, disk).err == ""
+    assert amictl("check-store").status == amictl("check-store", *copy).status == 0
+
+
+def test_a_rebuilt_index_is_nothing_to_speak_of(amictl: Home, disk: Path, old: Path) -> None:
+    (amictl.local_region / layout.CURRENT).unlink()
+    assert amictl("rebuild-index").status == 0
+    assert snapshot(amictl, disk).err == ""
+    assert amictl("check-store").status == 0
+
+
+def test_a_domain_of_a_run_that_was_killed_is_nothing_to_speak_of(
+    amictl: Home, disk: Path, old: Path
+) -> None:
+    amictl("create-key")
+    amictl("enable-ebs-encryption-by-default")
+    program = "import os; from amictl.store import writing; from amictl.cli.main import main"
+    killed = f"{program}; writing.Writer.add_frame = lambda *_: os._exit(9); main()"
+    subprocess.run(
+        [sys.executable, "-c", killed, "create-snapshot", disk],
+        env=amictl.environment(),
+        check=False,
+    )
+    assert list((amictl.local_region / "domains").iterdir())
     assert snapshot(amictl, disk).err == ""
 
 

@@ -11,7 +11,7 @@ from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import FILE, WordsType
 from amictl.cli.options import dry_run, filters, list_option, yes_no
-from amictl.cli.seen_states import know_place
+from amictl.cli.seen_states import know_new
 from amictl.errors import UsageError
 from amictl.model.region import (
     DEFAULT_CHUNK_SIZE_BYTES,
@@ -96,7 +96,7 @@ def create_region(
     new = NewStore(int(chunk_size.removesuffix("KiB")) * 1024, compression_level)
     result = actions.create_region(places, region, new, invocation.surroundings)
     with regions.open_named_store(name, os.environ) as store:
-        know_place(store, os.environ)  # whatever was seen there before
+        know_new(store, os.environ)
     return result
 
 
