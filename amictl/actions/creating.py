@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import DryRunError, UsageError
+from amictl.errors import DryRunError
 from amictl.formats import shapes
 from amictl.model.ids import new_id, require_id
 from amictl.model.images import ImageRequest, image_core, plan_devices, require_name
@@ -42,7 +42,9 @@ from amictl.store.writing import Writer
 from amictl.volumes.extents import all_segments, data_segments, read_segment
 from amictl.volumes.freezing import FreezeRequest, FrozenDisk, frozen
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
+from amictl.volumes.key_labels import labelled_key
 from amictl.volumes.rawness import require_raw
+from amictl.volumes.sources import Source
 from amictl.volumes.targets import is_device, path_text, require_finished
 
 OnSecured = Callable[[dict[str, Any]], None]
@@ -115,19 +117,18 @@ def create_snapshot(
     """
     store.require_features("write")
     require_description(request.description)
-    path = _path(store, request)
+    path = volume_records.disk_path(store, request.volume_id, request.path)
     if request.parent not in ("auto", "none"):
         catalog.read_snapshot(store, require_id("snap", request.parent))
-    volume_id = request.volume_id or store.volume_id(path_text(path))
-    key_id = parents.require_key(store, volume_id, request.parent, surroundings)
     freeze = request.freeze.without_commands() if request.dry_run else request.freeze
-    with _frozen(store, [path], freeze, surroundings) as (disk,):
+    wanted = (request.volume_id, request.parent)
+    with _frozen(store, [path], freeze, surroundings, *wanted) as ((disk,), (key_id,)):
         if request.dry_run:
             raise DryRunError
         snapshot_id = new_id("snap", surroundings.random_bytes)
         work = _pending_snapshot(store, disk, snapshot_id, request.volume_id)
         work = replace(work, description=request.description, tags=tags_from(request.tags or {}))
-        plan = SnapshotPlan(work, disk.identity, request.parent, request.full_read)
+        plan = SnapshotPlan(work, disk.identity, request.parent, key_id, request.full_read)
 
         def secured() -> None:
             on_secured(shapes.pending_snapshot_shape(work, alive=True, key_id=key_id))
@@ -145,20 +146,16 @@ def create_snapshots(
     """
     store.require_features("write")
     require_description(request.description)
-    keys = [
-        parents.require_key(store, store.volume_id(path_text(path)), "auto", surroundings)
-        for path in request.paths
-    ]
     freeze = request.freeze.without_commands() if request.dry_run else request.freeze
-    with _frozen(store, request.paths, freeze, surroundings) as disks:
+    with _frozen(store, request.paths, freeze, surroundings) as (disks, keys):
         start_time = min(disk.freeze.moment for disk in disks)
         plans = []
-        for disk in disks:
+        for disk, key_id in zip(disks, keys, strict=True):
             work = _pending_snapshot(store, disk, new_id("snap", surroundings.random_bytes), None)
             copied = volume_records.tags_of(store, work.volume_id) if request.copy_tags else ()
             tags = tags_with(copied, request.tags or {})
             work = replace(work, description=request.description, tags=tags, start_time=start_time)
-            plans.append(SnapshotPlan(work, disk.identity, "auto", request.full_read))
+            plans.append(SnapshotPlan(work, disk.identity, "auto", key_id, request.full_read))
         if request.dry_run:
             raise DryRunError
 
@@ -171,19 +168,6 @@ def create_snapshots(
             )
 
         return _infos(_take(store, "CreateSnapshots", disks, plans, surroundings, secured))
-
-
-def _path(store: Store, request: CreateSnapshotRequest) -> Path:
-    """The disk that is meant. Raises VolumeNotFoundError, UsageError, MalformedIdError."""
-    if request.volume_id is None:
-        if request.path is None:
-            raise UsageError("give a file or --volume-id", code="MissingParameter")
-        return request.path
-    volume_id = require_id("vol", request.volume_id)
-    if request.path is None:
-        return volume_records.path_of(store, volume_id)
-    volume_records.require_known(store, volume_id)
-    return request.path
 
 
 def _infos(snapshots: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -203,14 +187,14 @@ def create_image(
     require_description(request.description)
     image_names.require_free(store, request.name)
     devices = plan_devices([device for device, _ in request.disks], request.root_device_name)
-    keys = [
-        parents.require_key(store, store.volume_id(path_text(path)), "auto", surroundings)
-        for _, path in request.disks
-    ]
     image_id = new_id("ami", surroundings.random_bytes)
     freeze = request.freeze.without_commands() if request.dry_run else request.freeze
-    with _frozen(store, [path for _, path in request.disks], freeze, surroundings) as disks:
-        plans = [_plan(store, disk, image_id, request, surroundings) for disk in disks]
+    paths = [path for _, path in request.disks]
+    with _frozen(store, paths, freeze, surroundings) as (disks, keys):
+        plans = [
+            _plan(store, disk, key_id, image_id, request, surroundings)
+            for disk, key_id in zip(disks, keys, strict=True)
+        ]
         volumes = {
             device: (plan.work.snapshot_id, plan.work.size_bytes)
             for device, plan in zip(devices, plans, strict=True)
@@ -295,6 +279,7 @@ def _image_request(
 def _plan(
     store: Store,
     disk: FrozenDisk,
+    key_id: str | None,
     image_id: str,
     request: CreateImageRequest,
     surroundings: Surroundings,
@@ -306,7 +291,7 @@ def _plan(
         description=f"Created by CreateImage({work.volume_id}) for {image_id}",
         tags=tags_from(request.snapshot_tags or {}),
     )
-    return SnapshotPlan(work, disk.identity, "auto", request.full_read)
+    return SnapshotPlan(work, disk.identity, "auto", key_id, request.full_read)
 
 
 def _pending_snapshot(
@@ -332,15 +317,31 @@ def _pending_snapshot(
 
 @contextmanager
 def _frozen(
-    store: Store, paths: Sequence[Path], request: FreezeRequest, surroundings: Surroundings
-) -> Iterator[tuple[FrozenDisk, ...]]:
+    store: Store,
+    paths: Sequence[Path],
+    request: FreezeRequest,
+    surroundings: Surroundings,
+    volume_id: str | None = None,
+    parent: str = "auto",
+) -> Iterator[tuple[tuple[FrozenDisk, ...], list[str | None]]]:
+    """The disks, and the keys of what is made of them: these are at hand before anything begins."""
+    keys: list[str | None] = []
+
+    def choose(sources: Sequence[Source]) -> None:
+        for source in sources:
+            label = labelled_key(source.descriptor, source.path, surroundings.progress)
+            place = path_text(source.path)
+            disk = parents.Disk(volume_id or store.volume_id(place), place, parent, label)
+            keys.append(parents.require_key(store, disk, surroundings))
+
     for path in paths:
         require_finished(path, store.marks)
-    with frozen(paths, request, staging=store.storage.staging, now=surroundings.now) as disks:
+    staging = store.storage.staging
+    with frozen(paths, request, staging=staging, now=surroundings.now, opened=choose) as disks:
         for disk in disks:
             with _reading(disk):
                 require_raw(disk.descriptor, disk.path)
-        yield disks
+        yield disks, keys
 
 
 def _inspected(disk: FrozenDisk) -> DiskFacts:

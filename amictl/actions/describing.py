@@ -83,7 +83,7 @@ def _pending(store: Store, seen: Seen) -> _Shape | None:
     work = seen.work
     if not isinstance(work, PendingSnapshot):
         return None
-    key_id = parents.likely_key(store, work.volume_id)
+    key_id = parents.likely_key(store, parents.Disk(work.volume_id, work.path))
     return shapes.pending_snapshot_shape(work, alive=seen.alive, died=pending.DIED, key_id=key_id)
 
 

@@ -32,6 +32,7 @@ from amictl.store.image_states import AVAILABLE as IMAGE_AVAILABLE
 from amictl.store.image_states import registered_image, unavailable
 from amictl.store.lineages import is_encrypted
 from amictl.store.store import Store
+from amictl.volumes.key_labels import label
 from amictl.volumes.new_folders import NewFolder, require_free_folder, unfinished_folders
 from amictl.volumes.targets import path_text
 from amictl.volumes.written_files import written_file
@@ -179,6 +180,8 @@ def _write(
     with NewFolder(directory, store.storage.disk) as folder:
         for disk in launch.disks:
             file = folder.new_disk(disk.file_name, disk.size_bytes)
+            if disk.key_id is not None:
+                label(store.storage.disk, file.descriptor, disk.key_id)
             core = sources.get(disk.file_name)
             if core is not None:
                 Filling(store, core, _Part(progress, before, total)).fill(file)

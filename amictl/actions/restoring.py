@@ -24,6 +24,7 @@ from amictl.store.filling import Filling
 from amictl.store.lineages import is_encrypted
 from amictl.store.store import Store
 from amictl.volumes.extents import all_segments, data_segments
+from amictl.volumes.key_labels import label, unlabel
 from amictl.volumes.targets import ExistingTarget, NewFile, is_device, path_text, require_free
 from amictl.volumes.written_files import written_file
 
@@ -136,6 +137,8 @@ def _create_luks(store: Store, wanted: _Wanted, surroundings: Surroundings) -> d
     file = NewFile(request.target, 0, store.storage.disk, replace=request.force)
     try:
         make_private(store.storage.disk, file.descriptor, request.target)
+        if wanted.key_id is not None:
+            label(store.storage.disk, file.descriptor, wanted.key_id)
         with ServedSnapshot(store, wanted.core, content_size, surroundings.progress) as disk:
             write_luks(disk, file.descriptor, request.target, passphrase)
         file_size = os.fstat(file.descriptor).st_size
@@ -169,6 +172,7 @@ def _create(store: Store, filling: Filling, wanted: _Wanted) -> int:
     try:
         if wanted.key_id is not None:
             make_private(disk, file.descriptor, wanted.target)
+            label(disk, file.descriptor, wanted.key_id)
         written = filling.fill(file)
         file.commit()
     except BaseException:
@@ -186,10 +190,13 @@ def _rewrite(store: Store, filling: Filling, wanted: _Wanted) -> int:
         target.begin(size_bytes, wanted.core.snapshot_id)
         if wanted.key_id is not None and not target.is_device:
             make_private(store.storage.disk, target.descriptor, path)
+            label(store.storage.disk, target.descriptor, wanted.key_id)
         # What lies beyond the snapshot, in a target that is to be larger, reads as zeros too.
         end = min(before, size_bytes) if not target.is_device else size_bytes
         own = all_segments(end) if target.is_device else data_segments(target.descriptor, end)
         written = filling.rewrite(target, own, size_bytes)
+        if wanted.key_id is None:  # only now: until then there may be content of the key
+            unlabel(store.storage.disk, target.descriptor)
         target.finish()
     finally:
         target.close()

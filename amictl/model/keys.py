@@ -16,6 +16,9 @@ ALIAS_PREFIX = "alias/"
 DEFAULT_ALIAS = "alias/aws/ebs"
 """The key of a region that has chosen none."""
 
+LABEL = "user.amictl.kms-key-id"
+"""The extended attribute of a disk image file that is a volume of a key."""
+
 _KEY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALIAS = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
 _ARN = re.compile(r"arn:.*:(?:key/)?(?P<name>[0-9a-f-]+|alias/.+)", re.DOTALL)
@@ -65,6 +68,11 @@ def key_name(text: str) -> str:
             hint="write alias/NAME or an id; amictl describe-keys lists them",
         )
     return name
+
+
+def is_key_id(text: str) -> bool:
+    """Whether `text` has the form of the id of a key."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 def require_alias(text: str) -> str:

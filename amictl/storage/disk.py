@@ -64,6 +64,14 @@ class Disk:
         """Set the permissions of a file."""
         os.fchmod(descriptor, mode)
 
+    def set_attribute(self, descriptor: int, name: str, value: bytes) -> None:
+        """Set an extended attribute of a file; durable after `sync`."""
+        os.setxattr(descriptor, name, value)
+
+    def remove_attribute(self, descriptor: int, name: str) -> None:
+        """Remove an extended attribute of a file; durable after `sync`."""
+        os.removexattr(descriptor, name)
+
     def open_direct(self, descriptor: int) -> int:
         """Open an open file again, for writing past the cache.
 

@@ -43,13 +43,14 @@ _SAVE_SECONDS = 1.0
 class SnapshotPlan:
     """What is to become a snapshot.
 
-    `work` says it as pending work; `parent` is auto, none or a snapshot id; `full_read` takes no
-    hint from the times of the file.
+    `work` says it as pending work; `parent` is auto, none or a snapshot id; `key_id` is what
+    `require_key` found; `full_read` takes no hint from the times of the file.
     """
 
     work: PendingSnapshot
     identity: SourceIdentity
     parent: str
+    key_id: str | None
     full_read: bool
 
 
@@ -116,7 +117,7 @@ def _beginning(
     store: Store, plan: SnapshotPlan, surroundings: Surroundings
 ) -> tuple[SnapshotCore | None, Lineage]:
     """The parent and the lineage; a parent that was tampered with is noted, unless it was named."""
-    origin = origin_of(store, plan.work.volume_id, plan.parent)
+    origin = origin_of(store, plan.work.volume_id, plan.parent, lambda _: plan.key_id)
     domain = domain_of(store, origin, surroundings)
     try:
         return origin.parent, lineage_from(store, origin.parent, domain, surroundings)

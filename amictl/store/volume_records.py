@@ -21,7 +21,7 @@ from amictl.errors import (
 )
 from amictl.formats import records as record_format
 from amictl.model import facts
-from amictl.model.ids import is_id
+from amictl.model.ids import is_id, require_id
 from amictl.model.records import Attributes, SnapshotCore, Tag, VolumeRecord
 from amictl.model.surroundings import Surroundings
 from amictl.model.volumes import AVAILABLE, SOURCE, Volume
@@ -80,6 +80,22 @@ def path_of(store: Store, volume_id: str) -> Path:
             code="MissingParameter",
         )
     return Path(known.path)
+
+
+def disk_path(store: Store, volume_id: str | None, path: Path | None) -> Path:
+    """The disk that is meant by a volume, a path, or both.
+
+    Raises VolumeNotFoundError, UsageError, MalformedIdError.
+    """
+    if volume_id is None:
+        if path is None:
+            raise UsageError("give a file or --volume-id", code="MissingParameter")
+        return path
+    require_id("vol", volume_id)
+    if path is None:
+        return path_of(store, volume_id)
+    require_known(store, volume_id)
+    return path
 
 
 def change_attributes(

@@ -141,18 +141,24 @@ class _Together:
 
 @contextmanager
 def frozen(
-    paths: Sequence[Path], request: FreezeRequest, *, staging: Path, now: Callable[[], datetime]
+    paths: Sequence[Path],
+    request: FreezeRequest,
+    *,
+    staging: Path,
+    now: Callable[[], datetime],
+    opened: Callable[[Sequence[Source]], None] = lambda sources: None,
 ) -> Iterator[tuple[FrozenDisk, ...]]:
     """All the disks at one moment, in the order of `paths`, until the block is left.
 
     Clones and copies are unnamed files in `staging`, or beside the source when only that can share
-    extents with it. Raises NotFoundError, UsageError, StorageError for a wrong path;
-    SourceInUseError for a disk in use; UnsupportedError for a method that does not work here;
+    extents with it. `opened` is called with the open disks before anything is done with them:
+    it may take its time, and refuse. Raises NotFoundError, UsageError, StorageError for a wrong
+    path; SourceInUseError for a disk in use; UnsupportedError for a method that does not work here;
     SourceChangedError when a writer came too early; ConflictError and BusyError for the commands.
     """
     _require_sound(request)
     with (
-        opened_sources(paths) as sources,
+        _looked_at(paths, opened) as sources,
         _commands(paths, request) as commands,
         ExitStack() as stack,
     ):
@@ -171,6 +177,15 @@ def frozen(
                 disk.leave_source()
         together.end_if_secured()
         yield tuple(together.disks)
+
+
+@contextmanager
+def _looked_at(
+    paths: Sequence[Path], opened: Callable[[Sequence[Source]], None]
+) -> Iterator[tuple[Source, ...]]:
+    with opened_sources(paths) as sources:
+        opened(sources)
+        yield sources
 
 
 def _ask(source: Source, stack: ExitStack) -> Asked:

@@ -1,5 +1,6 @@
 """Snapshots restored to LUKS disks: whole or not at all, and never in plain."""
 
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from amictl.errors import (
     UnsupportedError,
     UsageError,
 )
+from amictl.model.keys import LABEL
 from tests.workshop import MIB, SEGMENT, Workshop, flip
 
 pytestmark = pytest.mark.needs("qemu-img")
@@ -91,6 +93,7 @@ def test_it_is_a_volume_of_the_key_and_what_is_taken_from_it_is_encrypted(
 ) -> None:
     one, shape = made
     assert (shape["Encrypted"], shape["KmsKeyId"]) == (True, one.key)
+    assert os.getxattr(one.path, LABEL).decode() == one.key
     one.workshop.plain_by_default()
     taken = one.workshop.snapshot(one.path)
     assert (taken["KmsKeyId"], taken["VolumeId"]) == (one.key, shape["VolumeId"])

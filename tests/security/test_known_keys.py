@@ -1,6 +1,7 @@
 """What this machine encrypted stays encrypted, whatever the region says of it later."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from amictl.formats import records
 from amictl.model import facts
+from amictl.model.keys import LABEL
 from amictl.model.records import Attributes, SnapshotCore
 from amictl.model.seen import VOLUMES_MAX, SeenState, SeenVolume, with_volumes
 from amictl.store import layout
@@ -93,12 +95,21 @@ def test_a_dry_run_knows_it_too(amictl: Home, restored: Path) -> None:
 
 
 def test_a_volume_that_is_forgotten_is_as_the_region_says(amictl: Home, restored: Path) -> None:
-    snapshot(amictl, restored)
+    os.removexattr(restored, LABEL)
     shown = json.loads(amictl("describe-volumes", "--filters", "Name=encrypted,Values=true").out)
     for volume in shown["Volumes"]:
         amictl("delete-volume", "--volume-id", volume["VolumeId"])
     finished = take(amictl, restored)
     assert (json.loads(finished.out)["Encrypted"], NOTE in finished.err) == (False, False)
+
+
+def test_a_disk_stays_encrypted_that_is_taken_into_another_region(
+    amictl: Home, restored: Path, key: str
+) -> None:
+    assert amictl("create-region", "away", "--directory", "away").status == 0
+    moved = restored.rename(restored.with_name("moved"))
+    for region in ("away", "local"):
+        assert json.loads(take(amictl, moved, "--region", region).out)["KmsKeyId"] == key
 
 
 def test_a_disk_that_is_written_anew_from_what_is_plain_is_plain(

@@ -176,6 +176,9 @@ def create_snapshot(
     Only what no earlier snapshot holds is stored. The result is printed when nothing depends on
     FILE any more; FILE is never written to. Without FILE it is the disk of --volume-id, at the
     path where it was last.
+
+    It is encrypted if the region encrypts by default, and whatever the region does, if the volume
+    is one of a key, or FILE says so itself: amictl-security(7), DISKS OF A KEY.
     """
     if options["path"] is None and options["volume_id"] is None:
         raise UsageError("give FILE or --volume-id", code="MissingParameter")

@@ -109,6 +109,8 @@ def create_volume(
     volume of a key: the file gets mode 0600 and holds its content in plain, and every snapshot of
     it is encrypted, unasked. Without --kms-key-id that is the key of the snapshot, or the region's
     default key. The first snapshot with another key than the one that was written is a full one.
+    The file is labelled with the key, which goes along with mv and hard links, but with cp only
+    with -a or --preserve=xattr: amictl-security(7), DISKS OF A KEY.
 
     A LUKS disk takes the whole size of the volume and 2 MiB more, gets mode 0600, and needs
     qemu-img, which reads the snapshot from amictl: a plain copy is on no disk. The disk inside has

@@ -67,8 +67,8 @@ def delete_volume(
 ) -> Result:
     """Forget a volume, and delete its file if that is asked for.
 
-    Snapshots stay; the next snapshot of the same disk has no parent. A volume that somebody has
-    open for writing is refused.
+    Snapshots stay; the next snapshot of the same disk has no parent, and is encrypted if they
+    are. A volume that somebody has open for writing is refused.
     """
     from amictl.actions import volumes
 
