@@ -171,7 +171,7 @@ def _opened_or_forgettable(places: UserPlaces, region: RegionConfig) -> Store:
         error.hint = _only_the_name(region)
         raise
     except StorageError as error:
-        error.hint = error.hint or _only_the_name(region)
+        error.hint = "; ".join(filter(None, (error.hint, _only_the_name(region))))
         raise
 
 
