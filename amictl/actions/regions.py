@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,11 @@ def create_region(
                 hint="amictl describe-regions shows where it is",
                 code="InvalidRegion.Duplicate",
             )
+        _require_apart(places, text, region)
         owner_id = config.decode_defaults(text).owner_id
         if owner_id is None:
-            owner_id = _present_owner(places, text, region)
-            owner_id = owner_id or random_owner(surroundings.random_bytes)
+            present = _present_owner(places, text, region)
+            owner_id = present or random_owner(surroundings.random_bytes)
             text = config.with_default(text, "owner-id", owner_id)
         changed = config.with_region(text, region)
         with _opened_or_created(
@@ -77,6 +79,18 @@ def create_region(
             if not store.storage.abilities().get("ConditionalWrites", True):
                 surroundings.progress.note(_UNCONDITIONAL)
             return _description(region, store, RegionDefaults())
+
+
+def _require_apart(places: UserPlaces, text: str, region: RegionConfig) -> None:
+    """Raises ConflictError if a bucket's region would be inside of another one, or around it."""
+    new = _place(places, region)
+    for known in config.decode(text):
+        there = _place(places, known)
+        if isinstance(new, BucketPlace) and isinstance(there, BucketPlace) and new.overlaps(there):
+            raise ConflictError(
+                f"{new.url} and {there.url} of {known.name} are one inside of the other",
+                hint="give a prefix that is not in another region, nor around one",
+            )
 
 
 def _present_owner(places: UserPlaces, text: str, region: RegionConfig) -> str | None:
@@ -171,7 +185,7 @@ def _opened_or_forgettable(places: UserPlaces, region: RegionConfig) -> Store:
         error.hint = _only_the_name(region)
         raise
     except StorageError as error:
-        error.hint = error.hint or _only_the_name(region)
+        error.hint = "; ".join(filter(None, (error.hint, _only_the_name(region))))
         raise
 
 
@@ -245,9 +259,7 @@ def describe_regions(
     if dry_run:
         raise DryRunError
 
-    def described(region: RegionConfig) -> dict[str, Any]:
-        return _described(places, region, defaults)
-
+    described = partial(_described, places, defaults=defaults)
     if all(region.bucket_url is None for region in found):
         return {"Regions": [described(region) for region in found]}
     from amictl.store.parallel import in_order

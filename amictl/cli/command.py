@@ -114,8 +114,10 @@ class Command(click.Command):
         output.show(invocation, self.presentation, result)
         if self.presentation.faults and result.get("Faults"):
             from amictl.cli.failures import complain
+            from amictl.cli.fault_lines import lines
 
-            complain(f"{self.operation} found {len(result['Faults'])} fault(s)")
+            found, *named = lines(self.operation, result)
+            complain("\n".join([found] if output.is_seen(invocation) else [found, *named]))
             return FAULTS_FOUND
         return 0
 

@@ -49,7 +49,9 @@ def report(error: BaseException, invocation: Invocation) -> int:
             sentence = invocation.sentence or _sentence
             complain(sentence(known))
             if hint:
-                complain(f"hint: {hint}")
+                from amictl.cli.hints import of_invocation
+
+                complain(f"hint: {of_invocation(hint, invocation)}")
         case click.exceptions.NoArgsIsHelpError(message=message, exit_code=status):
             complain(message)
         case unknown:

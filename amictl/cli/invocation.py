@@ -72,7 +72,7 @@ class Invocation:
         Raises RegionNotFoundError.
         """
         store, watch = self.open_watched_store()
-        _warn(watch)
+        _warn(watch, self.given)
         return store
 
     def open_watched_store(self) -> "tuple[Store, Watch]":
@@ -104,7 +104,7 @@ class Invocation:
             from amictl.cli.seen_states import Watch
 
             store = regions.open_or_create_store(self.options, os.environ, self.surroundings)
-            _warn(Watch(store, os.environ))
+            _warn(Watch(store, os.environ), self.given)
             return store
         from amictl.cli.seen_states import know_keys
 
@@ -143,7 +143,7 @@ class Invocation:
         from amictl.cli.seen_states import Watch
 
         store = regions.open_named_store(region, os.environ)
-        _warn(Watch(store, os.environ))
+        _warn(Watch(store, os.environ), GlobalOptions(region=region))
         return store
 
     def detached(self) -> dict[str, Any] | None:
@@ -165,7 +165,7 @@ class Invocation:
             self._display = None
 
 
-def _warn(watch: "Watch") -> None:
+def _warn(watch: "Watch", given: GlobalOptions) -> None:
     """Tell the user, even where nobody watches, that a store is not what it was."""
     from amictl.cli.failures import complain
 
@@ -174,7 +174,10 @@ def _warn(watch: "Watch") -> None:
     for message in watch.changes:
         complain(f"warning: {message}")
     if watch.findings:
-        complain("hint: if it was meant to, accept it: amictl check-store --accept-state")
+        from amictl.cli.hints import in_region
+
+        hint = "if it was meant to, accept it: amictl check-store --accept-state"
+        complain(f"hint: {in_region(hint, given)}")
 
 
 def is_terminal(stream: Any) -> bool:

@@ -97,7 +97,7 @@ EXIT_STATUS = (
     ("0", "It is done."),
     ("1", "amictl has a bug: please report what it says with --debug."),
     ("2", "The command line, or a value on it or in the configuration, is wrong."),
-    ("3", "A check ran to its end and found faults."),
+    ("3", "A check ran to its end and found faults; standard error names them."),
     ("10", "An image, snapshot, volume, region or file does not exist."),
     ("11", "Somebody else is at work on it, or the time to wait ran out: try again later."),
     ("12", "A key that is needed is not available."),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from amictl.cli.failures import ReaderGoneError, ResultNotShownError, close_standard_output
-from amictl.cli.invocation import Invocation
+from amictl.cli.invocation import Invocation, is_terminal
 from amictl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def show(invocation: Invocation, presentation: "Presentation", result: dict[str,
             f"cannot write the result to standard output: {error.strerror}",
             hint=_made(presentation, result),
         ) from error
+
+
+def is_seen(invocation: Invocation) -> bool:
+    """Whether a person sees the whole result on standard output."""
+    options = invocation.options
+    return is_terminal(sys.stdout) and not options.quiet and options.query is None
 
 
 def rendered(invocation: Invocation, presentation: "Presentation", result: dict[str, Any]) -> str:

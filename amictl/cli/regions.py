@@ -41,9 +41,24 @@ def default_directory() -> Path:
 
 def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store":
     """The store to read. Raises RegionNotFoundError."""
+    from amictl.errors import RegionNotFoundError
     from amictl.store import placing
 
-    return _with_keys(placing.open_region(_place(options, environment), environment))
+    place = _place(options, environment)
+    try:
+        return _with_keys(placing.open_region(place, environment))
+    except RegionNotFoundError as error:
+        # One that has a name was made once.
+        if place.name and place.directory != default_directory() and _is_bare(place.directory):
+            error.hint = "is its disk mounted?"
+        raise
+
+
+def _is_bare(directory: Path | None) -> bool:
+    """Whether there is nothing in a directory, or not even that."""
+    return directory is not None and (
+        not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
+    )
 
 
 def every_region(

@@ -245,6 +245,13 @@ class BucketStorage:
         found = self.read_work(name)
         return found is not None and found[1]
 
+    def seconds_until_dead(self, name: str) -> float | None:
+        found = self._present(name)
+        if found is None or found.data.endswith(b"\n" + ENDED):
+            return None
+        left = self._leases.seconds_left(found.modified)
+        return left if left > 0 else None
+
     def _require_held(self) -> None:
         self._leases.require_held()
 

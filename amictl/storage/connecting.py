@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
-_AWS_HOSTS = [
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "169.254.169.254",
-    "169.254.170.2",
-    "169.254.170.23",
-]
-"""Also those that give credentials to instances and containers."""
+CREDENTIAL_HOSTS = ("169.254.169.254", "169.254.170.2", "169.254.170.23")
+"""What gives credentials to instances and containers."""
+
+_AWS_HOSTS = ["amazonaws.com", "amazonaws.com.cn", *CREDENTIAL_HOSTS]
+
+NOWHERE = "127.0.0.1:9"
+"""The proxy that nobody runs."""
 
 
 def connected(place: BucketPlace, timeout_seconds: float) -> "S3Store":
@@ -71,7 +70,7 @@ def _only_own_hosts(place: BucketPlace, environment: Mapping[str, str]) -> dict[
         return {}
     own = urlsplit(place.endpoint_url).hostname if place.endpoint_url else None
     hosts = [own] if own else []
-    return {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": ",".join(hosts + _AWS_HOSTS)}
+    return {"proxy_url": f"http://{NOWHERE}", "proxy_excludes": ",".join(hosts + _AWS_HOSTS)}
 
 
 def profile_credentials(environment: Mapping[str, str]) -> Any:

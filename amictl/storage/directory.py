@@ -334,6 +334,9 @@ class DirectoryStorage:
     def is_worked_on(self, name: str) -> bool:
         return is_held(self.root / name)
 
+    def seconds_until_dead(self, name: str) -> float | None:
+        return None
+
     def _locked(self, name: str, how: int) -> int:
         """A descriptor of a lock file of the store, with the lock."""
         path = self.root / name
@@ -341,14 +344,13 @@ class DirectoryStorage:
             descriptor = os.open(path, _READ)
             try:
                 fcntl.flock(descriptor, how)
-            except BlockingIOError as error:
+            except BaseException as error:
                 os.close(descriptor)
-                raise BusyError(
-                    "another command writes to the store",
-                    hint="run the command again when it is done",
-                ) from error
-            except BaseException:
-                os.close(descriptor)
+                if isinstance(error, BlockingIOError):
+                    raise BusyError(
+                        "another command writes to the store",
+                        hint="run the command again when it is done",
+                    ) from error
                 raise
         return descriptor
 

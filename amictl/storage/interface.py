@@ -238,3 +238,9 @@ class Storage(Protocol):
     def is_worked_on(self, name: str) -> bool:
         """Whether there is work in hand whose writer is alive. What it says is not looked at."""
         ...
+
+    def seconds_until_dead(self, name: str) -> float | None:
+        """How long work in hand still counts as alive if its writer is dead; None where that is
+        known at once, or there is no such work.
+        """
+        ...

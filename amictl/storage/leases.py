@@ -133,7 +133,11 @@ class Leases:
 
     def is_fresh(self, modified: float) -> bool:
         """Whether what was put at this time of the server may still have its holder."""
-        return self.now() - modified < self.ttl_seconds
+        return self.seconds_left(modified) > 0
+
+    def seconds_left(self, modified: float) -> float:
+        """How long its holder may still be taken for alive if it puts nothing more."""
+        return self.ttl_seconds - (self.now() - modified)
 
     def now(self) -> float:
         """The server's time, asked for once and before anybody is taken for dead; ours where we may

@@ -30,6 +30,13 @@ class BucketPlace:
         """As people write it."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
+    def overlaps(self, other: "BucketPlace") -> bool:
+        """Whether one of two places is inside of the other; a place does not overlap itself."""
+        if (self.bucket, self.endpoint_url) != (other.bucket, other.endpoint_url):
+            return False
+        mine, its = f"{self.prefix}/".lstrip("/"), f"{other.prefix}/".lstrip("/")
+        return mine != its and (mine.startswith(its) or its.startswith(mine))
+
     @property
     def own_cache_folder(self) -> Path:
         """The part of the cache for this place alone."""

@@ -20,6 +20,7 @@ from amictl.errors import (
     ObjectMissingError,
     StorageError,
 )
+from amictl.storage import unanswered
 from amictl.storage.connecting import connected
 from amictl.storage.places import BucketPlace
 from amictl.storage.waiting import result_of
@@ -55,6 +56,9 @@ class Patience:
     timeout_seconds: float = 30.0
     bulk_timeout_seconds: float = 600.0
 
+
+_ATTEMPTS_UNANSWERED = 3
+"""An address where never anything answered is more likely wrong than busy."""
 
 BRIEF = Patience(attempts=2, timeout_seconds=3.0)
 """For a look in passing."""
@@ -102,6 +106,7 @@ class Bucket:
         self.place = place
         self._patience = patience
         self._guard = guard
+        self._answered = False
         self._store = connected(place, patience.timeout_seconds)
         self._bulk_store = connected(place, patience.bulk_timeout_seconds)
 
@@ -250,20 +255,31 @@ class Bucket:
     def _tried(self, doing: str, name: str, request: Callable[[], Answer]) -> Answer:
         """The answer to a request, sent again while that may help."""
         wait = self._patience.first_wait_seconds
-        for left in reversed(range(self._patience.attempts)):
+        for done in range(1, self._patience.attempts + 1):
             try:
-                return _interruptible(request)
+                answer = _interruptible(request)
+                self._answered = True
+                return answer
             except AmictlError:
                 raise
             except Exception as error:
-                if left == 0 or not _may_pass(error):
+                self._answered = self._answered or unanswered.is_answer(error)
+                if done >= self._attempts or not _may_pass(error):
                     raise self._translated(doing, name, error) from error
             time.sleep(wait * random.uniform(0.5, 1.5))
             wait = min(wait * 2, 10.0)
         raise AssertionError("there is at least one attempt")
 
+    @property
+    def _attempts(self) -> int:
+        """How often a request is sent; fewer times while nothing ever answered."""
+        attempts = self._patience.attempts
+        return attempts if self._answered else min(attempts, _ATTEMPTS_UNANSWERED)
+
     def _translated(self, doing: str, name: str, error: Exception) -> AmictlError:
         text, place, code = str(error), self.where(name), _code(error)
+        if known := unanswered.translated(text, doing, place):
+            return known
         if code == "NoSuchBucket":
             return StorageError(
                 f"there is no bucket {self.place.bucket!r} at {self.place.endpoint_url or 'AWS'}",

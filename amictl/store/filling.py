@@ -186,12 +186,26 @@ class Filling:
 
 
 def damage_of(core: SnapshotCore, damaged: list[tuple[int, int, str]]) -> CorruptStoreError:
-    """The error that names the damaged ranges of a snapshot: start, stop and reason of each."""
+    """The error that names the damaged ranges of a snapshot: start, stop and reason of each.
+
+    Ranges that touch are one, if the reason is the same.
+    """
+    joined = _joined(damaged)
     ranges = "; ".join(
-        f"bytes {start} to {stop}: {reason}" for start, stop, reason in damaged[:RANGES_SHOWN]
+        f"bytes {start} to {stop}: {reason}" for start, stop, reason in joined[:RANGES_SHOWN]
     )
-    more = f"; and {len(damaged) - RANGES_SHOWN} more" if len(damaged) > RANGES_SHOWN else ""
+    more = f"; and {len(joined) - RANGES_SHOWN} more" if len(joined) > RANGES_SHOWN else ""
     return CorruptStoreError(
         f"{core.snapshot_id} is damaged at {ranges}{more}",
         hint="amictl check-store --read-data names everything that is damaged",
     )
+
+
+def _joined(damaged: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    joined: list[tuple[int, int, str]] = []
+    for start, stop, reason in damaged:
+        if joined and joined[-1][1:] == (start, reason):
+            joined[-1] = (joined[-1][0], stop, reason)
+        else:
+            joined.append((start, stop, reason))
+    return joined

@@ -3,18 +3,20 @@
 from amictl.errors import CorruptStoreError, ImageNameDuplicateError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import ImageName
-from amictl.store import catalog, layout
+from amictl.store import catalog, layout, pending
 from amictl.store.store import Store
 
 
 def require_free(store: Store, name: str) -> None:
-    """Raises ImageNameDuplicateError if an image has the name."""
-    _require_none(name, name_holder(store, name))
+    """Raises ImageNameDuplicateError if an image has the name; BusyError if one is being made with
+    it by a writer that may be dead.
+    """
+    _require_none(store, name, name_holder(store, name))
 
 
 def require_reserved(store: Store, name: str, image_id: str) -> None:
-    """Take an image name as `reserve_name`. Raises ImageNameDuplicateError if an image has it."""
-    _require_none(name, reserve_name(store, name, image_id))
+    """Take an image name as `reserve_name`. Raises as `require_free` if an image has it."""
+    _require_none(store, name, reserve_name(store, name, image_id))
 
 
 def reserve_name(store: Store, name: str, image_id: str) -> str | None:
@@ -55,9 +57,13 @@ def name_holder(store: Store, name: str) -> str | None:
     return holder if catalog.exists_or_begun(store, holder) else None
 
 
-def _require_none(name: str, holder: str | None) -> None:
-    if holder is not None:
-        raise ImageNameDuplicateError.of(name, holder)
+def _require_none(store: Store, name: str, holder: str | None) -> None:
+    if holder is None:
+        return
+    if not catalog.exists(store, holder):
+        message = f"AMI name {name} is taken by AMI {holder}, which is being made"
+        pending.require_certainly_alive(store, holder, message, ImageNameDuplicateError.code)
+    raise ImageNameDuplicateError.of(name, holder)
 
 
 def _holder(data: bytes, name: str) -> str:

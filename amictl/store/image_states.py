@@ -35,13 +35,16 @@ def registered_image(store: Store, image_id: str) -> tuple[ImageCore, Attributes
 def failed_image(store: Store, image_id: str) -> PendingImage | None:
     """What an image that failed was to become; None if it was finished, or nothing is known of it.
 
-    Raises MalformedIdError, and ConflictError (IncorrectState) while it is being made.
+    Raises MalformedIdError, and ConflictError (IncorrectState) while it is being made; BusyError
+    where its writer may be dead.
     """
     require_id("ami", image_id)
     seen = pending.seen(store, image_id)
     if seen is None or not isinstance(seen.work, PendingImage) or _has_core(store, image_id):
         return None  # a writer that ended between record and pending file left both
     if seen.alive:
+        message = f"The image {image_id} is in state pending"
+        pending.require_certainly_alive(store, image_id, message, ConflictError.code)
         raise _being_made(image_id)
     return seen.work
 

@@ -129,10 +129,7 @@ def open_storage(storage: Storage) -> Store:
     try:
         data = storage.read(layout.CONFIG)
     except ObjectMissingError as error:
-        raise RegionNotFoundError(
-            f"there is no store in {storage.where()!r}",
-            hint="make one: amictl create-region NAME --directory DIR",
-        ) from error
+        raise _no_store(storage) from error
     except StorageError as error:
         if isinstance(error.__cause__, NotADirectoryError):
             raise RegionNotFoundError(f"{storage.where()!r} is not a directory") from error
@@ -148,6 +145,19 @@ def open_storage(storage: Storage) -> Store:
     if config.chunk_size not in AVERAGE_SIZES or config.compression_level not in LEVELS:
         raise CorruptStoreError(f"{place} has an impossible chunk size or compression level")
     return store
+
+
+def _no_store(storage: Storage) -> RegionNotFoundError:
+    """Says it if there is more than nothing."""
+    message = f"there is no store in {storage.where()!r}"
+    if isinstance(storage, DirectoryStorage):
+        folders = [name for name in ("packs", "index") if (storage.root / name).is_dir()]
+        if len(folders) == 2:
+            return RegionNotFoundError(
+                f"{message}: it has the folders of one, and {layout.CONFIG} is missing",
+                hint=f"put {layout.CONFIG} back from a copy of the store",
+            )
+    return RegionNotFoundError(message, hint="make one: amictl create-region NAME --directory DIR")
 
 
 def _storage(place: Path | BucketPlace, disk: Disk | None) -> Storage:
@@ -173,6 +183,7 @@ def require_place(place: Path | BucketPlace) -> None:
 
 def _require_directory(directory: Path) -> None:
     try:
+        _require_apart(directory)
         if directory.exists():
             _require_empty(directory)
         present = next(path for path in (directory, *directory.parents) if path.exists())
@@ -180,6 +191,16 @@ def _require_directory(directory: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise as_storage_error(error, "create the store", directory) from error
+
+
+def _require_apart(directory: Path) -> None:
+    """Raises ConflictError if a directory is inside a store. One around a store is not empty."""
+    for above in directory.resolve().parents:
+        if (above / layout.CONFIG).exists():
+            raise ConflictError(
+                f"{str(directory)!r} is inside of the store in {str(above)!r}",
+                hint="give a directory that is not in another region",
+            )
 
 
 def _require_empty(root: Path) -> None:
@@ -218,6 +239,7 @@ def _make_folders(storage: DirectoryStorage) -> None:
 
 def _make_all_folders(storage: DirectoryStorage) -> None:
     root = storage.root
+    _require_apart(root)
     make_directories(storage.disk, root)
     _require_empty(root)
     for name in layout.FOLDERS:

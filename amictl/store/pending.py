@@ -6,6 +6,7 @@ anybody is told the id; the second how far it is, rewritten in place, and what o
 leaves torn is taken for nothing. amictl-store(5), PENDING WORK.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from amictl.errors import (
     UNREADABLE,
     AmictlError,
+    BusyError,
     CorruptStoreError,
     ObjectMissingError,
 )
@@ -150,6 +152,20 @@ def remove_dead(store: Store, record_id: str) -> None:
 def is_alive(store: Store, record_id: str) -> bool:
     """Whether a writer is at work on this id. What its file says is not looked at."""
     return store.storage.is_worked_on(layout.pending(record_id))
+
+
+def require_certainly_alive(store: Store, record_id: str, message: str, code: str) -> None:
+    """Raises BusyError with the message where a live writer cannot be told from one that was killed
+    a moment ago: waiting helps then, and nothing else.
+    """
+    seconds = store.storage.seconds_until_dead(layout.pending(record_id))
+    if seconds is not None:
+        raise BusyError(
+            f"{message}; if the process that makes it is dead, it is free in at most"
+            f" {math.ceil(seconds)} seconds",
+            hint="wait, then run the command again",
+            code=code,
+        )
 
 
 def _begun(store: Store, works: Sequence[Work], begin: Callable[[], None]) -> list[PendingFile]:

@@ -108,6 +108,15 @@ def test_a_damaged_snapshot_leaves_no_file(taken: Taken, force: bool) -> None:
     assert {path.name for path in workshop.folder.iterdir()} == before
 
 
+def test_adjacent_ranges_with_one_reason_are_named_once(taken: Taken) -> None:
+    workshop, snapshot_id = taken
+    damage(workshop)
+    with pytest.raises(CorruptStoreError, match="is damaged at bytes 0 to") as caught:
+        workshop.volume(snapshot_id, workshop.folder / "target")
+    reasons = [text.partition(": ")[2] for text in caught.value.message.split("; ")]
+    assert len(set(reasons)) == len(reasons)
+
+
 def test_a_damaged_snapshot_does_not_replace_a_file(taken: Taken) -> None:
     workshop, snapshot_id = taken
     target = workshop.file("target", b"precious")

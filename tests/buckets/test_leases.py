@@ -10,10 +10,15 @@ from dataclasses import replace
 
 import pytest
 
+from amictl.actions.deregistering import deregister_image
 from amictl.errors import BusyError, StorageError
+from amictl.model.records import PendingImage
 from amictl.storage.bucket import BucketStorage
+from amictl.store import catalog, layout
+from amictl.store.pending import PendingFile
 from tests.buckets.proxy import proxied
 from tests.buckets.servers import SHORT, Region
+from tests.buckets.workshop import BucketWorkshop
 
 EPOCHS = ("locks/epoch-0", "locks/epoch-1")
 SHORT_TTL = 1.5
@@ -189,3 +194,24 @@ def test_a_released_lock_lets_the_same_process_go_on(storage: BucketStorage) -> 
         with storage.exclusively("locks/catalog"):
             storage.write("packs/a", b"1")
     assert [name for name, _ in storage.names("locks/catalog")] == []
+
+
+def test_what_a_killed_one_was_making_is_free_in_at_most_so_many_seconds(
+    workshop: BucketWorkshop,
+) -> None:
+    """It looks alive until its lease runs out: waiting helps, and another name is not needed."""
+    disk = workshop.file("disk", workshop.noise(4096))
+    image_id = workshop.image("web", disk)
+    with workshop.open() as dead:
+        core = catalog.read_image_core(dead, image_id)
+        dead.storage.delete(layout.core(image_id))
+        PendingFile(dead, image_id, PendingImage(core, "", ()))
+    with pytest.raises(BusyError, match=r"is free in at most \d+ seconds") as caught:
+        workshop.image("web", disk)
+    assert (caught.value.code, caught.value.exit_code) == ("InvalidAMIName.Duplicate", 11)
+    with (
+        workshop.open() as store,
+        pytest.raises(BusyError, match="is in state pending; if the process") as caught,
+    ):
+        deregister_image(store, image_id, workshop.surroundings)
+    assert caught.value.code == "IncorrectState"

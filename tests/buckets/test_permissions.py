@@ -1,7 +1,9 @@
 """What amictl does with less than it would like: credentials, permissions, conditions."""
 
 import http.server
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from amictl.actions.checking import verify_snapshot
-from amictl.errors import ImageNameDuplicateError, ObjectMissingError, StorageError, UsageError
+from amictl.errors import ImageNameDuplicateError, StorageError, UsageError
+from amictl.storage import unanswered
 from amictl.storage.bucket import BucketStorage
 from amictl.storage.connecting import profile_credentials
 from amictl.storage.places import bucket_place
-from amictl.storage.s3 import DeniedError
+from amictl.storage.s3 import DeniedError, Patience
 from amictl.store import layout
 from amictl.store.opening import open_storage
 from tests.buckets.proxy import Proxy, proxied
@@ -124,10 +127,41 @@ def test_a_bucket_that_is_not_there_is_told(
 
 
 def test_a_server_that_is_not_there_is_told(region: Region) -> None:
-    storage = region.storage(f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(StorageError, match=f"cannot get s3://{region.bucket}"):
+    url = f"http://127.0.0.1:{free_port()}"
+    storage = region.storage(url, Patience(first_wait_seconds=0.2))
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match=f"cannot get s3://{region.bucket}") as caught:
         storage.read("packs/a")
+    assert time.monotonic() - begun < 3
+    assert caught.value.message.endswith(f"cannot reach {url} (connection refused)")
+    assert caught.value.hint == "is the address right, and is the server up?"
     storage.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "Error performing PUT http://169.254.169.254/latest/api/token in 1ms - Server returned"
+            " non-2xx status code: 403 Forbidden",
+            "no credentials were found",
+        ),
+        (
+            "Error performing GET http://a.invalid:9000/b/x in 4ms - HTTP error\nkind: Connect,\n"
+            '"dns error"',
+            r"cannot reach http://a.invalid:9000 \(its name is not known\)",
+        ),
+        (
+            "Error performing GET https://a/b/x in 4ms - HTTP error\nkind: Timeout,",
+            r"cannot reach https://a \(it does not answer in time\)",
+        ),
+    ],
+)
+def test_what_no_bucket_answered_is_told_in_plain_words(text: str, message: str) -> None:
+    error = unanswered.translated(text, "get", "s3://b/x")
+    assert error is not None
+    assert re.search(message, error.message)
+    assert not unanswered.is_answer(OSError(text))
 
 
 def test_a_redirect_to_another_host_brings_no_object(region: Region) -> None:
@@ -153,7 +187,7 @@ def test_a_redirect_to_another_host_brings_no_object(region: Region) -> None:
     for server in (other, first):
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     storage = region.storage(f"http://127.0.0.1:{first.server_address[1]}")
-    with pytest.raises((StorageError, ObjectMissingError)):
+    with pytest.raises(StorageError, match="it was redirected to another host"):
         storage.read("packs/a")
     storage.close()
     for server in (other, first):

@@ -214,7 +214,24 @@ def test_damage_is_status_3_and_the_result_is_shown(amictl: Home, disk: Path) ->
     faults = json.loads(finished.out)["Faults"]
     assert finished.status == 3
     assert faults
-    assert finished.err == f"CheckStore found {len(faults)} fault(s)\n"
+    first = finished.err.splitlines()[0]
+    assert first == f"CheckStore found {len(faults)} fault(s)"
+    assert faults[0]["Place"] in finished.err
+    quiet = amictl("check-store", "--read-data", "--quiet")
+    assert (quiet.status, quiet.out) == (3, "")
+    assert "\ndamaged: snap-" in quiet.err
+
+
+def test_a_quiet_check_says_which_bytes_of_which_image_are_damaged(
+    amictl: Home, disk: Path
+) -> None:
+    image_id = amictl("create-image", "--name", "web", "--quiet", disk).out.strip()
+    assert amictl("check-store", "--read-data", "--quiet") == Finished(0, "", "")
+    pack = max(amictl.local_region.glob("packs/**/*"), key=lambda path: path.stat().st_size)
+    pack.unlink()
+    finished = amictl("check-store", "--quiet")
+    assert (finished.status, finished.out) == (3, "")
+    assert f"in {image_id} (web) /dev/sda1: bytes 0 to " in finished.err
 
 
 def test_what_a_killed_command_left_is_no_fault_and_can_be_removed(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from amictl.cli import fault_lines
 from amictl.cli.command import Presentation
 from amictl.cli.global_options import GlobalOptions
 from amictl.cli.invocation import Invocation
@@ -99,3 +100,35 @@ def test_results_are_utf_8_in_any_locale(amictl: Home) -> None:
 def test_in_text_the_next_token_comes_last() -> None:
     text = shown({"NextToken": "abc", "Names": ["a", "b"]}, output="text")
     assert text == "NAMES\ta\nNAMES\tb\nNEXTTOKEN\tabc\n"
+
+
+def test_long_lists_of_faults_are_cut_in_complaints() -> None:
+    fault = {"Kind": "pack", "Place": "packs/00/00", "Message": "it is missing"}
+    damaged = {
+        "SnapshotId": "snap-1",
+        "VolumeId": "vol-1",
+        "Images": [],
+        "Ranges": [{"Start": 0, "End": 9}] * 12,
+    }
+    lines = list(fault_lines.lines("CheckStore", {"Faults": [fault] * 12, "Damaged": [damaged]}))
+    assert lines[0] == "CheckStore found 12 fault(s)"
+    assert lines[1] == f"damaged: snap-1 of vol-1: bytes {'0 to 9, ' * 9}0 to 9 and 2 more ranges"
+    assert lines[2:12] == ["pack: packs/00/00: it is missing"] * 10
+    assert lines[12:] == ["and 2 more faults: run it without --quiet to see all"]
+
+
+def test_every_kind_of_fault_has_a_line() -> None:
+    faults = [{"Start": 0, "End": 9, "Reason": "torn"}, {"Id": "snap-1", "Problem": "no key"}]
+    lines = list(fault_lines.lines("CheckKey", {"Faults": faults}))
+    assert lines[1:] == ["bytes 0 to 9: torn", "snap-1: no key"]
+    assert "nothing of it can be read" in next(
+        line
+        for line in fault_lines.lines(
+            "CheckStore",
+            {
+                "Faults": faults,
+                "Damaged": [{"SnapshotId": "snap-1", "VolumeId": "vol-1", "Images": []}],
+            },
+        )
+        if line.startswith("damaged")
+    )

@@ -189,7 +189,9 @@ def test_damaged_events_are_named_and_the_others_shown(amictl: Home, disk: Path)
     result = json.loads(finished.out)
     assert (finished.status, len(result["Events"])) == (3, 1)
     assert [fault["Place"] for fault in result["Faults"]] == [f"events/{damaged.name}"]
-    assert finished.err == "DescribeEvents found 1 fault(s)\n"
+    count, named = finished.err.splitlines()
+    assert count == "DescribeEvents found 1 fault(s)"
+    assert named.startswith(f"record: events/{damaged.name}: ")
 
 
 def test_describe_store_names_unmapped_snapshots(amictl: Home, disk: Path) -> None:

@@ -530,3 +530,49 @@ def test_a_region_has_one_place(amictl: Home, words: list[str]) -> None:
     finished = amictl("create-region", "r", *words)
     assert (finished.status, finished.out) == (2, "")
     assert not amictl.config.exists()
+
+
+def test_a_region_whose_disk_is_away_is_told_so(amictl: Home, tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    assert amictl("create-region", "usb", "--directory", place).status == 0
+    place.rename(tmp_path / "away")
+    place.mkdir()
+    finished = amictl("describe-store", "--region", "usb")
+    assert (finished.status, finished.out) == (10, "")
+    assert finished.err.endswith("hint: is its disk mounted?\n")
+
+
+def test_a_store_without_its_configuration_is_told_so(amictl: Home, tmp_path: Path) -> None:
+    place = tmp_path / "lab"
+    assert amictl("create-region", "lab", "--directory", place).status == 0
+    (place / "store.json").unlink()
+    finished = amictl("describe-store", "--region", "lab")
+    assert finished.status == 10
+    assert "it has the folders of one, and store.json is missing\n" in finished.err
+    assert "hint: put store.json back from a copy of the store\n" in finished.err
+
+
+@pytest.mark.parametrize("inside", ["nest", "packs/nest"])
+def test_a_region_inside_of_another_one_is_not_made(
+    amictl: Home, tmp_path: Path, inside: str
+) -> None:
+    assert amictl("create-region", "lab", "--directory", tmp_path / "lab").status == 0
+    finished = amictl("create-region", "nest", "--directory", tmp_path / "lab" / inside)
+    assert (finished.status, finished.out) == (14, "")
+    assert f"is inside of the store in '{tmp_path / 'lab'}'" in finished.err
+    assert not (tmp_path / "lab" / inside).exists()
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/a/b/c"])
+def test_a_bucket_region_inside_of_another_one_or_around_it_is_not_made(
+    amictl: Home, url: str
+) -> None:
+    amictl.config.parent.mkdir(parents=True)
+    amictl.config.write_text(
+        '[regions.away]\nbucket-url = "s3://bucket/a/b"\nendpoint-url = "http://127.0.0.1:9"\n'
+    )
+    finished = amictl(
+        "create-region", "x", "--bucket-url", url, "--endpoint-url", "http://127.0.0.1:9"
+    )
+    assert (finished.status, finished.out) == (14, "")
+    assert "are one inside of the other" in finished.err

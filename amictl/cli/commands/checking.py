@@ -21,8 +21,8 @@ _FAULTS = Presentation(faults=True)
         ("Every byte", "amictl check-store --read-data"),
         ("A tenth of the packs, chosen at random", "amictl check-store --read-data --sample 10"),
         (
-            "Only what was not read for a month, from a nightly timer",
-            "amictl check-store --read-data --max-age 30d",
+            "Only what was not read for a month, from a nightly timer; silent when all is well",
+            "amictl check-store --read-data --max-age 30d --quiet",
         ),
         (
             "A region that was put back from a copy, and is meant to be as it was then",

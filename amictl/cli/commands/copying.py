@@ -108,9 +108,9 @@ def copy_image(
     It goes, with all its snapshots, to the region that the command is for. The copy has ids of
     its own and does not need its source. Inside a region, and where the content is in the region
     already, no data moves; between regions of one owner what is stored moves as it is. A copy
-    that was interrupted goes on where it was when the command is run again. Deprecation,
-    protection and permissions are not copied. Should the source be deleted while --no-wait leaves
-    a worker at it, the copy fails.
+    that was interrupted goes on when the command is run again: only what came after the last 16
+    packs or 60 seconds is repeated. Deprecation, protection and permissions are not copied.
+    Should the source be deleted while --no-wait leaves a worker at it, the copy may fail.
 
     A disk that is encrypted keeps its key, which is not needed for that: a copy that is made
     without it is unconfirmed until a command with the key has read it. With another key it is
@@ -175,7 +175,9 @@ def copy_snapshot(
 
     It goes to the region that the command is for, as copy-image does with the snapshots of an
     image, plain or encrypted. The volume of the copy is what its disk is in that region, so that
-    the next snapshot of the disk there is an increment of the copy.
+    the next snapshot of the disk there is an increment of the copy. A copy that was interrupted
+    goes on when the command is run again: only what came after the last 16 packs or 60 seconds is
+    repeated.
     """
     if no_wait and (result := invocation.detached()):
         return result
