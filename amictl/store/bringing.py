@@ -16,11 +16,14 @@ from amictl.store.writing import Writer
 _Frame = tuple[int, int]
 """Pack number and offset of a frame in the source."""
 
+_Row = tuple[int, int, int, int]
+"""A Location, of which there would be too many."""
+
 _Came = dict[_Frame, frozenset[Name]]
 """The names that came with frames."""
 
 _READ_SIZE = 2 * 1024 * 1024
-"""At most so much is read and added at once: about what a segment has in neighbouring frames."""
+"""So much is read at once at most, and added at once: about what a segment is as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,10 @@ class Bringing:
             if place is None:
                 lost.append(name)
                 continue
-            wanted.setdefault(_frame_at(place), _Wanted(place, [])).names.append(name)
+            frame = place[:2]
+            if frame not in wanted:
+                wanted[frame] = _Wanted(Location(*place), [])
+            wanted[frame].names.append(name)
         came, needed = self._bring_once(wanted, used)
         for frame, one in wanted.items():
             lost += [name for name in one.names if name not in came[frame]]
@@ -88,7 +94,7 @@ class Bringing:
             needed += self._bring_from_anywhere(name, used)
         return needed
 
-    def _places(self, names: Sequence[Name]) -> list[Location | None]:
+    def _places(self, names: Sequence[Name]) -> list[_Row | None]:
         """Where the source has these chunks; asked for together, because that is much quicker."""
         from amictl.store.index import ABSENT
 
@@ -97,7 +103,7 @@ class Bringing:
         found = self._source.index.find_many(names)
         columns = (found.packs, found.offsets, found.lengths, found.positions)
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [Location(*row) if row[0] != ABSENT else None for row in rows]
+        return [row if row[0] != ABSENT else None for row in rows]
 
     def _bring_once(
         self, wanted: Mapping[_Frame, _Wanted], used: Set[Name]
@@ -130,18 +136,26 @@ class Bringing:
         """Frames that are not damaged: the names that came with each, and what they need."""
         came: _Came = {}
         needed: list[Name] = []
-        for neighbours in _neighbours(places):
-            carried: list[Carried] = []
-            for place, stored in self._read(neighbours):
-                try:
-                    one = self._carriers.get().carry(stored, used)
-                except CorruptStoreError:
-                    continue  # there may be another place
-                carried.append(one)
-                came[_frame_at(place)] = frozenset(one.brought)
-                needed += one.needed
-            self._add(carried)
+        waiting: list[Carried] = []
+        size = 0
+        for place, stored in self._read_all(places):
+            try:
+                carried = self._carriers.get().carry(stored, used)
+            except CorruptStoreError:
+                continue  # there may be another place
+            came[_frame_at(place)] = frozenset(carried.brought)
+            needed += carried.needed
+            waiting.append(carried)
+            size += len(carried.data)
+            if size >= _READ_SIZE:
+                self._add(waiting)
+                waiting, size = [], 0
+        self._add(waiting)
         return came, needed
+
+    def _read_all(self, places: Sequence[Location]) -> Iterator[tuple[Location, memoryview]]:
+        for neighbours in _neighbours(places):
+            yield from self._read(neighbours)
 
     def _read(self, places: Sequence[Location]) -> Iterator[tuple[Location, memoryview]]:
         """The stored bytes of frames without a gap between them, good until the next one is read;
