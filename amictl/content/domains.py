@@ -12,7 +12,7 @@ from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
 from amictl.formats import node as node_format
 from amictl.formats.frame import ClearFrame, Frame
-from amictl.formats.framing import PLAIN_DOMAIN, Buffer
+from amictl.formats.framing import PLAIN_DOMAIN, SEAL_SIZE, Buffer
 from amictl.formats.node import BodyToSeal, ClearNode
 from amictl.model.blockmap import Name, Node, NodeName
 
@@ -34,7 +34,7 @@ class Domain(Protocol):
         """Under which chunks or nodes with these plain names are stored."""
         ...
 
-    def encode_frame(self, frame: Frame, random_bytes: RandomBytes) -> bytes:
+    def encode_frame(self, frame: Frame, random_bytes: RandomBytes) -> Buffer:
         """The stored bytes of a frame, whose payload is encoded."""
         ...
 
@@ -48,7 +48,7 @@ class Domain(Protocol):
     def open_frame(self, clear: ClearFrame) -> memoryview:
         """What is sealed of a frame in encrypted domains: plain names, lengths, payload.
 
-        A view as of `decode_frame`. Raises CorruptStoreError.
+        A view as of `decode_frame`, or of what the frame was read from. Raises CorruptStoreError.
         """
         ...
 
@@ -99,6 +99,8 @@ class PlainDomain:
 
     def open_frame(self, clear: ClearFrame) -> memoryview:
         """See Domain."""
+        if not clear.needed:
+            return clear.listed
         return memoryview(b"".join((*clear.names, clear.body)))
 
     def open_node(self, clear: ClearNode) -> memoryview:
@@ -122,18 +124,22 @@ class SealedDomain:
         """Keyed with the naming key."""
         return keyed_names(plain_names, self._keys.naming)
 
-    def encode_frame(self, frame: Frame, random_bytes: RandomBytes) -> bytes:
+    def encode_frame(self, frame: Frame, random_bytes: RandomBytes) -> Buffer:
         """See Domain; `frame` has plain names."""
         body = frame_format.body_to_seal(frame.plain_names, frame.lengths, frame.payload)
         return self.seal_frame(frame.names, frame.codec, body, random_bytes)
 
     def seal_frame(
         self, names: Sequence[Name], codec: int, body: Buffer, random_bytes: RandomBytes
-    ) -> bytes:
+    ) -> Buffer:
         """A frame of an opened body, from whichever domain it came; `names` are stored names."""
-        associated = frame_format.associated_with(self._id, names, codec)
-        sealed = self.seal(body, associated, random_bytes)
-        return frame_format.encode_sealed(self._id, names, codec, sealed)
+        sealer = self._sealer()
+
+        def seal_into(target: memoryview, associated: bytes) -> None:
+            sealer.seal_into(target, body, associated, random_bytes)
+
+        size = len(body) + SEAL_SIZE
+        return frame_format.encode_sealed(self._id, names, codec, size, seal_into)
 
     def open_frame(self, clear: ClearFrame) -> memoryview:
         """See Domain."""
@@ -169,12 +175,16 @@ class SealedDomain:
 
     def seal(self, plain: Buffer, associated: bytes, random_bytes: RandomBytes) -> memoryview:
         """Nonce, ciphertext, tag; a view of a buffer that this thread's next call uses again."""
+        return self._sealer().seal(plain, associated, random_bytes)
+
+    def _sealer(self) -> "Sealer":
+        """This thread's own."""
         own: Sealer | None = getattr(self._own, "sealer", None)
         if own is None:
             from amictl.content import sealing
 
             own = self._own.sealer = sealing.Sealer(self._keys.sealing)
-        return own.seal(plain, associated, random_bytes)
+        return own
 
     def open(self, sealed: Buffer, associated: bytes, what: str) -> memoryview:
         """The reverse of `seal`; a view of a buffer that this thread's next call uses again.

@@ -7,13 +7,14 @@ domain, and so is that of a node. Only stored names differ.
 from amictl.content.domains import Domain, RandomBytes, SealedDomain
 from amictl.errors import CorruptStoreError
 from amictl.formats.frame import ClearFrame
+from amictl.formats.framing import Buffer
 from amictl.formats.node import BodyToSeal, ClearNode
 from amictl.model.blockmap import NAME_SIZE, Name, NodeName
 
 
 def resealed_frame(
     clear: ClearFrame, source: Domain, target: SealedDomain, random_bytes: RandomBytes
-) -> tuple[tuple[Name, ...], bytes]:
+) -> tuple[tuple[Name, ...], Buffer]:
     """The stored names and the stored bytes of a whole frame in another domain.
 
     Raises CorruptStoreError if it was changed after it was sealed, or its names do not go
@@ -26,13 +27,15 @@ def resealed_frame(
 
 def resealed_node(
     clear: ClearNode, source: Domain, target: SealedDomain, random_bytes: RandomBytes
-) -> tuple[NodeName, bytes]:
-    """The names and the stored bytes of a node in another domain, where its children are stored
-    under names of that domain too. Raises CorruptStoreError.
+) -> tuple[NodeName, tuple[Name, ...], bytes]:
+    """The names of a node in another domain, those of its children there, and its stored bytes.
+
+    Raises CorruptStoreError.
     """
     body = source.open_node(clear)
     children = _names_in(target, body, clear.children, source)
-    return target.seal_node(BodyToSeal(clear.level, children, bytes(body)), random_bytes)
+    name, data = target.seal_node(BodyToSeal(clear.level, children, bytes(body)), random_bytes)
+    return name, children, data
 
 
 def _names_in(

@@ -74,16 +74,26 @@ class Sealer:
 
         What `random_bytes` gives must be unpredictable and must never repeat.
         """
-        nonce = random_bytes(NONCE_SIZE)
         size = len(plain) + SEAL_SIZE
         if len(self._buffer) < size:
             self._buffer = bytearray(size)
         target = memoryview(self._buffer)[:size]
+        self.seal_into(target, plain, associated, random_bytes)
+        return target
+
+    def seal_into(
+        self,
+        target: memoryview,
+        plain: Buffer,
+        associated: bytes,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """The same, to a place that is SEAL_SIZE longer than `plain`."""
+        nonce = random_bytes(NONCE_SIZE)
         target[:NONCE_SIZE] = nonce
         self._subkeys.cipher(nonce).encrypt_into(
             nonce[_HALF_NONCE:], plain, associated, target[NONCE_SIZE:]
         )
-        return target
 
 
 class Opener:

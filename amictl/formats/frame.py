@@ -1,7 +1,7 @@
 """Frames: new neighbouring chunks compressed together. amictl-store(5), FRAMES."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from amictl.errors import UnsupportedError
@@ -57,13 +57,15 @@ class ClearFrame:
     """What a frame shows without a key, checked against its checksum.
 
     `body` is a view of the bytes it was read from: in the plain domain lengths and payload, in
-    others sealed with `associated`.
+    others sealed with `associated`. `listed` is one of the same bytes, from the names to the end
+    of the body.
     """
 
     domain: bytes
     names: tuple[Name, ...]
     codec: int
     body: memoryview
+    listed: memoryview
     needed: tuple[Name, ...] = ()
     associated: bytes = b""
 
@@ -89,12 +91,27 @@ def associated_with(domain: bytes, names: Sequence[Name], codec: int) -> bytes:
     return associated_data(MAGIC, domain, codec, MAGIC + _clear(domain, names, codec))
 
 
-def encode_sealed(domain: bytes, names: Sequence[Name], codec: int, body: Buffer) -> bytes:
-    """The stored bytes of a frame in an encrypted domain; `names` are stored names."""
+def encode_sealed(
+    domain: bytes,
+    names: Sequence[Name],
+    codec: int,
+    body_length: int,
+    seal_into: Callable[[memoryview, bytes], None],
+) -> bytearray:
+    """The stored bytes of a frame in an encrypted domain; `names` are stored names.
+
+    `seal_into` is given the place of the sealed body, so that nothing is copied, and the data
+    that it is bound to.
+    """
     clear = _clear(domain, names, codec)
-    stored_length = _LENGTHS_END + len(clear) + len(body) + CHECKSUM_SIZE
-    head = struct.pack("<8sII", MAGIC, stored_length, len(body)) + clear
-    return b"".join((head, body, checksum(head, body)))
+    body = _LENGTHS_END + len(clear)
+    data = bytearray(body + body_length + CHECKSUM_SIZE)
+    data[:_LENGTHS_END] = struct.pack("<8sII", MAGIC, len(data), body_length)
+    data[_LENGTHS_END:body] = clear
+    inside = memoryview(data)[:-CHECKSUM_SIZE]
+    seal_into(inside[body:], associated_with(domain, names, codec))
+    data[-CHECKSUM_SIZE:] = checksum(inside)
+    return data
 
 
 def decode(data: Buffer) -> Frame:
@@ -136,7 +153,10 @@ def clear_part(data: Buffer) -> ClearFrame:
     refuse(len(set(names)) != count, "a frame holds a chunk twice")
     clear = bytes(view[:8]) + view[_LENGTHS_END:body]
     associated = associated_data(MAGIC, domain, codec, clear) if seal else b""
-    return ClearFrame(domain, names, codec, view[body:-CHECKSUM_SIZE], listed[count:], associated)
+    inside = view[:-CHECKSUM_SIZE]
+    return ClearFrame(
+        domain, names, codec, inside[body:], inside[HEADER_SIZE:], listed[count:], associated
+    )
 
 
 def decode_body(clear: ClearFrame, body: memoryview) -> Frame:

@@ -1,8 +1,9 @@
 """Bringing the chunks of segments in the frames that hold them in the source, each frame once."""
 
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import Location, Name
@@ -15,6 +16,23 @@ from amictl.store.writing import Writer
 _Frame = tuple[int, int]
 """Pack number and offset of a frame in the source."""
 
+_Row = tuple[int, int, int, int]
+"""A Location, of which there would be too many."""
+
+_Came = dict[_Frame, frozenset[Name]]
+"""The names that came with frames."""
+
+_READ_SIZE = 2 * 1024 * 1024
+"""So much is read at once at most, and added at once: about what a segment is as it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A frame, and what is wanted of it."""
+
+    place: Location
+    names: list[Name]
+
 
 class Bringing:
     """Adds frames to the store of a writer; from many threads."""
@@ -23,8 +41,9 @@ class Bringing:
         self._source = source
         self._writer = writer
         self._carriers = PerThread(carrier)
+        self._buffers = PerThread(lambda: memoryview(bytearray(_READ_SIZE)))
         self._lock = threading.Lock()
-        self._taken: dict[_Frame, Future[frozenset[Name]]] = {}
+        self._taken: dict[_Frame, Future[_Came]] = {}
         self._unused: dict[Name, int] = {}
 
     def forget_frames(self) -> None:
@@ -49,7 +68,8 @@ class Bringing:
         # One step deep: what is needed needs nothing. It has the same name in the target, because
         # only frames that keep their bytes need something there.
         claimed = self._writer.claim_new(needed) if needed else []
-        self._bring([one for one, is_new in zip(needed, claimed, strict=True) if is_new], set())
+        also = [one for one, is_new in zip(needed, claimed, strict=True) if is_new]
+        self._bring(also, set(also))
         with self._lock:
             for name in used:
                 self._unused.pop(name, None)
@@ -57,24 +77,24 @@ class Bringing:
 
     def _bring(self, missing: Sequence[Name], used: Set[Name]) -> list[Name]:
         """Bring chunks, by their names in the source; what else their frames need."""
-        frames: dict[_Frame, Location] = {}
-        wanted: dict[_Frame, list[Name]] = {}
-        needed: list[Name] = []
+        wanted: dict[_Frame, _Wanted] = {}
+        lost: list[Name] = []
         for name, place in zip(missing, self._places(missing), strict=True):
             if place is None:
-                needed += self._bring_from_anywhere(name, used)
+                lost.append(name)
                 continue
-            frames.setdefault((place.pack, place.offset), place)
-            wanted.setdefault((place.pack, place.offset), []).append(name)
-        for frame, place in frames.items():
-            brought, more = self._bring_frame(frame, place, wanted[frame], used)
-            needed += more
-            for name in wanted[frame]:
-                if name not in brought:
-                    needed += self._bring_from_anywhere(name, used)
+            frame = place[:2]
+            if frame not in wanted:
+                wanted[frame] = _Wanted(Location(*place), [])
+            wanted[frame].names.append(name)
+        came, needed = self._bring_once(wanted, used)
+        for frame, one in wanted.items():
+            lost += [name for name in one.names if name not in came[frame]]
+        for name in lost:
+            needed += self._bring_from_anywhere(name, used)
         return needed
 
-    def _places(self, names: Sequence[Name]) -> list[Location | None]:
+    def _places(self, names: Sequence[Name]) -> list[_Row | None]:
         """Where the source has these chunks; asked for together, because that is much quicker."""
         from amictl.store.index import ABSENT
 
@@ -83,27 +103,75 @@ class Bringing:
         found = self._source.index.find_many(names)
         columns = (found.packs, found.offsets, found.lengths, found.positions)
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [Location(*row) if row[0] != ABSENT else None for row in rows]
+        return [row if row[0] != ABSENT else None for row in rows]
 
-    def _bring_frame(
-        self, frame: _Frame, place: Location, wanted: Sequence[Name], used: Set[Name]
-    ) -> tuple[frozenset[Name], tuple[Name, ...]]:
-        """The names that came with a frame, for this segment or for another one; none if it is
-        damaged. And what it needs, the first time."""
-        ours: Future[frozenset[Name]] = Future()
+    def _bring_once(
+        self, wanted: Mapping[_Frame, _Wanted], used: Set[Name]
+    ) -> tuple[_Came, list[Name]]:
+        """The names that came with each frame, for this segment or for another one; none if it is
+        damaged. And what they need, the first time."""
+        own: Future[_Came] = Future()
         with self._lock:
-            present = self._taken.setdefault(frame, ours)
-        if present is not ours and present.result().issuperset(wanted):
-            return present.result(), ()
-        came: frozenset[Name] = frozenset()
+            taken = {frame: self._taken.setdefault(frame, own) for frame in wanted}
         try:
-            carried = self._carried(place, {*used, *wanted})
-            came = frozenset(carried.brought)
+            ours = [one.place for frame, one in wanted.items() if taken[frame] is own]
+            came, needed = self._bring_frames(ours, used)
+        except BaseException:
+            own.set_result({})
+            raise
+        # Nobody waits for another before its own are there.
+        own.set_result(came)
+        came = {frame: taken[frame].result().get(frame, frozenset()) for frame in wanted}
+        lacking = [
+            one.place
+            for frame, one in wanted.items()
+            if taken[frame] is not own and not came[frame].issuperset(one.names)
+        ]
+        again, more = self._bring_frames(lacking, used)
+        return came | again, needed + more
+
+    def _bring_frames(
+        self, places: Sequence[Location], used: Set[Name]
+    ) -> tuple[_Came, list[Name]]:
+        """Frames that are not damaged: the names that came with each, and what they need."""
+        came: _Came = {}
+        needed: list[Name] = []
+        waiting: list[Carried] = []
+        size = 0
+        for place, stored in self._read_all(places):
+            try:
+                carried = self._carriers.get().carry(stored, used)
+            except CorruptStoreError:
+                continue  # there may be another place
+            came[_frame_at(place)] = frozenset(carried.brought)
+            needed += carried.needed
+            waiting.append(carried)
+            size += len(carried.data)
+            if size >= _READ_SIZE:
+                self._add(waiting)
+                waiting, size = [], 0
+        self._add(waiting)
+        return came, needed
+
+    def _read_all(self, places: Sequence[Location]) -> Iterator[tuple[Location, memoryview]]:
+        for neighbours in _neighbours(places):
+            yield from self._read(neighbours)
+
+    def _read(self, places: Sequence[Location]) -> Iterator[tuple[Location, memoryview]]:
+        """The stored bytes of frames without a gap between them, good until the next one is read;
+        not those that cannot be read."""
+        buffer = self._buffers.get()[: sum(place.length for place in places)]
+        try:
+            self._source.read_into(places[0], buffer)
         except CorruptStoreError:
-            return came, ()  # there may be another place
-        finally:
-            ours.set_result(came)
-        return came, carried.needed
+            if len(places) > 1:
+                for place in places:
+                    yield from self._read([place])
+            return
+        start = 0
+        for place in places:
+            yield place, buffer[start : start + place.length]
+            start += place.length
 
     def _bring_from_anywhere(self, name: Name, used: Set[Name]) -> tuple[Name, ...]:
         """Try every place of one chunk, after loading CURRENT again: packs may have moved."""
@@ -124,7 +192,37 @@ class Bringing:
         if place.length > STORED_SIZE_MAX:
             raise CorruptStoreError("the index gives a frame an impossible length")
         carried = self._carriers.get().carry(self._source.read_bytes(place), used)
-        self._writer.add_frame(carried.data, carried.names)
-        with self._lock:
-            self._unused.update(carried.unused)
+        self._add([carried])
         return carried
+
+    def _add(self, carried: Sequence[Carried]) -> None:
+        if not carried:
+            return
+        self._writer.add_frames([(one.data, one.names) for one in carried])
+        with self._lock:
+            for one in carried:
+                self._unused.update(one.unused)
+
+
+def _frame_at(place: Location) -> _Frame:
+    return place.pack, place.offset
+
+
+def _neighbours(places: Sequence[Location]) -> Iterator[list[Location]]:
+    """Frames that stand one behind the other, so far as one read should take.
+
+    Not those with an impossible length.
+    """
+    together: list[Location] = []
+    size = end = 0
+    possible = [place for place in places if place.length <= STORED_SIZE_MAX]
+    for place in sorted(possible, key=_frame_at):
+        follows = bool(together) and _frame_at(place) == (together[-1].pack, end)
+        if together and not (follows and size + place.length <= _READ_SIZE):
+            yield together
+            together, size = [], 0
+        together.append(place)
+        size += place.length
+        end = place.offset + place.length
+    if together:
+        yield together

@@ -24,7 +24,7 @@ from amictl.formats.frame import (
     ClearFrame,
     Frame,
 )
-from amictl.formats.framing import PLAIN_DOMAIN
+from amictl.formats.framing import PLAIN_DOMAIN, Buffer
 from amictl.model.blockmap import Name
 
 STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
@@ -40,7 +40,7 @@ class Carried:
     cannot be decoded.
     """
 
-    data: bytes
+    data: Buffer
     names: tuple[Name, ...]
     brought: tuple[Name, ...]
     unused: dict[Name, int]
@@ -50,7 +50,7 @@ class Carried:
 class Carrier(Protocol):
     """One for each thread, because it uses its buffers again."""
 
-    def carry(self, stored: bytearray, used: Set[Name]) -> Carried:
+    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
         """The frame for the target; `used` are the names of all chunks that the segment has.
 
         Raises CorruptStoreError unless every chunk in it is what its name says, as far as that
@@ -65,7 +65,7 @@ class WholeFrames:
     def __init__(self, domain: Domain) -> None:
         self._opener = _Opener(domain)
 
-    def carry(self, stored: bytearray, used: Set[Name]) -> Carried:
+    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
         return _whole(stored, self._opener.open(_clear_part(stored, self._opener.domain.id)), used)
 
 
@@ -75,7 +75,7 @@ class UnopenedFrames:
     def __init__(self, domain_id: bytes) -> None:
         self._domain_id = domain_id
 
-    def carry(self, stored: bytearray, used: Set[Name]) -> Carried:
+    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
         clear = _clear_part(stored, self._domain_id)
         return Carried(bytes(stored), clear.names, clear.names, {}, clear.needed)
 
@@ -87,7 +87,7 @@ class UsedChunks:
         self._opener = _Opener(domain)
         self._reduced = _Reduced(self._opener, domain, compression_level, random_bytes)
 
-    def carry(self, stored: bytearray, used: Set[Name]) -> Carried:
+    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
         clear = _clear_part(stored, self._opener.domain.id)
         if used >= set(clear.names):
             return _whole(stored, self._opener.open(clear), used)
@@ -109,7 +109,7 @@ class ResealedFrames:
         self._random = random
         self._reduced = _Reduced(_Opener(source), target, compression_level, random)
 
-    def carry(self, stored: bytearray, used: Set[Name]) -> Carried:
+    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
         clear = _clear_part(stored, self._source.id)
         # What it needs is resolved: it is made anew without needing anything.
         if clear.needed or not used >= set(clear.names):
@@ -175,7 +175,7 @@ class _Opener:
         return frame, plain
 
 
-def _clear_part(stored: bytearray, domain_id: bytes) -> ClearFrame:
+def _clear_part(stored: Buffer, domain_id: bytes) -> ClearFrame:
     clear = frame_format.clear_part(stored)
     if clear.domain != domain_id:
         raise CorruptStoreError("a frame is of another domain than its snapshot")
@@ -190,7 +190,7 @@ def _require_names(domain: Domain, frame: Frame) -> None:
             raise CorruptStoreError("a frame's stored names do not go with its plain ones")
 
 
-def _whole(stored: bytearray, opened: tuple[Frame, memoryview], used: Set[Name]) -> Carried:
+def _whole(stored: Buffer, opened: tuple[Frame, memoryview], used: Set[Name]) -> Carried:
     frame = opened[0]
     pairs = zip(frame.names, frame.lengths, strict=True)
     unused = {name: length for name, length in pairs if name not in used}

@@ -1,12 +1,13 @@
 """Writing packs: frames or nodes one after the other, then a footer. amictl-store(5), PACKS."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from amictl.formats import pack as pack_format
+from amictl.formats.framing import Buffer
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.blockmap import Name
 from amictl.storage.interface import Storage, Upload
@@ -50,16 +51,23 @@ class PackWriter:
         self._entries: list[Entry] = []
         self._digest = blake3()
 
-    def append(self, data: bytes, names: tuple[Name, ...]) -> None:
-        """Add one frame with the names of its chunks, or one node with its name."""
+    def append(self, added: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
+        """Add frames, each with the names of its chunks, or nodes, each with its name.
+
+        They get into one pack, one after the other: no more than a few MiB at once.
+        """
+        joined = b"".join([data for data, _ in added])
         with self._lock:
             pack = self._pack or self._begin()
             offset = pack.upload.size
-            self._write(pack, data)
-            self._entries.append(Entry(offset, len(data)))
-            pack.rows += [
-                (name, offset, len(data), position) for position, name in enumerate(names)
-            ]
+            self._write(pack, joined)
+            for data, names in added:
+                length = len(data)
+                self._entries.append(Entry(offset, length))
+                pack.rows += [
+                    (name, offset, length, position) for position, name in enumerate(names)
+                ]
+                offset += length
             if pack.upload.size >= PACK_SIZE:
                 self._finish(pack)
 

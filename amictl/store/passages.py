@@ -14,7 +14,7 @@ from amictl.content.resealing import resealed_node
 from amictl.errors import CorruptStoreError
 from amictl.formats import node as node_format
 from amictl.formats.node import ClearNode
-from amictl.model.blockmap import Interior, Leaf, Name, Node, child_span
+from amictl.model.blockmap import Leaf, Name, Node, child_span
 from amictl.model.records import SnapshotCore
 from amictl.store.carrying import Carrier, ResealedFrames, UnopenedFrames, UsedChunks, WholeFrames
 from amictl.store.domains import opened
@@ -200,12 +200,10 @@ class ResealedPassage:
     def read(self, place: Place) -> Moving:
         """See Passage."""
         clear, node = _read(self._source, self._from, place)
-        name, data = resealed_node(clear, self._from, self._into, self._random)
+        name, children, data = resealed_node(clear, self._from, self._into, self._random)
         if name.stored != place.target:
             raise CorruptStoreError(f"node {clear.name.hex()} is not what its parent says")
-        plain = node.plain_children if isinstance(node, Interior) else node.plain_names
-        each = dict.fromkeys(one for one in plain if one is not None)
-        targets = dict(zip(clear.children, self._into.stored_names(list(each)), strict=True))
+        targets = dict(zip(clear.children, children, strict=True))
         return _moving(node, place, targets, (name.stored, data))
 
     def where(self, place: Place) -> str:

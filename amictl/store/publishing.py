@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 
@@ -73,22 +74,20 @@ def pack_rows(packs: Sequence[NewPack], first_number: int) -> tuple[PackRow, ...
 
 def rows_of(parts: Sequence[tuple[int, Sequence[PlacedName]]]) -> Rows:
     """The rows of packs, given by their numbers, as columns in any order."""
-    count = sum(len(rows) for _, rows in parts)
-    joined = b"".join(row[0] for _, rows in parts for row in rows)
-    names = np.frombuffer(joined, dtype=np.uint8).reshape(count, 32)
-    numbers = np.fromiter(
-        (value for _, rows in parts for row in rows for value in row[1:]), np.uint32, 3 * count
-    )
-    columns = numbers.reshape(count, 3)
+    placed = list(chain.from_iterable(rows for _, rows in parts))
+    joined = b"".join(map(itemgetter(0), placed))
+    names = np.frombuffer(joined, dtype=np.uint8).reshape(len(placed), 32)
+    # Without a line of Python for each row: a full snapshot has many.
+    offsets, lengths, positions = (map(itemgetter(at), placed) for at in (1, 2, 3))
     return Rows(
         keys=names[:, :8].copy().view("<u8").reshape(-1),
         names=names[:, 8:],
         packs=np.repeat(
             np.array([number for number, _ in parts], np.uint32), [len(rows) for _, rows in parts]
         ),
-        offsets=columns[:, 0],
-        lengths=columns[:, 1],
-        positions=columns[:, 2].astype(np.uint16),
+        offsets=np.fromiter(offsets, np.uint32, len(placed)),
+        lengths=np.fromiter(lengths, np.uint32, len(placed)),
+        positions=np.fromiter(positions, np.uint16, len(placed)),
     )
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from amictl.content.domains import Domain
 from amictl.errors import CorruptStoreError
 from amictl.formats import records as record_format
+from amictl.formats.framing import Buffer
 from amictl.formats.pack import PackKind
 from amictl.model.blockmap import Name, Node, NodeName
 from amictl.model.records import Epoch
@@ -107,9 +108,13 @@ class Writer:
             return True
         return all(name is None or self.index.find(name) is not None for name in names)
 
-    def add_frame(self, data: bytes, names: tuple[Name, ...]) -> None:
+    def add_frame(self, data: Buffer, names: tuple[Name, ...]) -> None:
         """Store a frame; its chunks were claimed before."""
-        self._frames.append(data, names)
+        self._frames.append([(data, names)])
+
+    def add_frames(self, frames: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
+        """Store frames one after the other, at once because that is quicker."""
+        self._frames.append(frames)
 
     def add_node(self, node: Node, domain: Domain) -> NodeName:
         """Store a node unless the store has it.
@@ -127,7 +132,7 @@ class Writer:
                 return
             self._claims.add(name)
         if not self._has_node(name):
-            self._nodes.append(data, (name,))
+            self._nodes.append([(data, (name,))])
 
     def distrust_nodes(self) -> None:
         """A node could not be read: from now on one counts as stored only if it can be."""
