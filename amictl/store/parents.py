@@ -85,8 +85,8 @@ def require_key(
     origin = origin_of(store, volume_id, parent)
     if origin.key_id is not None and origin.key_id == store.known_keys.get(volume_id):
         _tell_if_unsaid(store, volume_id, surroundings)
-    if origin.domain is not None:
-        store.domain(origin.domain)
+    if origin.domain is not None and origin.domain != PLAIN.id.hex():
+        domains.require_own(store, origin.domain)
     elif origin.key_id is not None:
         domains.require_key(store, origin.key_id, surroundings)
     return _key_id(store, origin)
