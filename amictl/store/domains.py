@@ -182,6 +182,10 @@ def _merged(source: "Store", target: "Store", domain_id: str) -> tuple[bytes, by
         )
     if header.generation <= present.generation or opened(source, domain_id) is None:
         return None
+    try:
+        _require_own(source, header.key_id)
+    except KeyUnavailableError:
+        return None
     return record_format.encode(header), record_format.encode(present)
 
 

@@ -117,6 +117,7 @@ def rewrap(store: Store, keyring: Keyring, domain_id: str) -> None:
     """
     while True:
         header = domains.read_header(store, domain_id)
+        keyring.mac(header.key_id, b"")  # no further recipient: who cannot tell who made it
         secret = domains.secret_of(header, keyring)
         changed = replace(
             header,

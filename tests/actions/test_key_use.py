@@ -414,3 +414,16 @@ def test_where_keys_are_lost_the_hint_says_to_import_the_one_of_the_region(
         workshop.snapshot_id(workshop.file("new", workshop.noise(MIB, 8)))
     assert str(caught.value.hint).startswith("first import")
     assert key_id in str(caught.value.hint)
+
+
+def test_a_further_recipient_wraps_nothing_anew(workshop: Workshop, chest: Chest) -> None:
+    lost, recovery = chest.create("lost"), chest.create("recovery")
+    snapshot(workshop, lost)
+    recipients = (chest.recipient(recovery),)
+    places = {"local": workshop.open}
+    key_use.rewrap_key(chest.folder, chest.keyring(), lost, recipients, places)
+    before = domain(workshop, lost)
+    chest.file(lost).unlink()
+    result = key_use.rewrap_key(chest.folder, chest.keyring(), lost, (), places)
+    assert [fault["RegionName"] for fault in result["Faults"]] == ["local"]
+    assert domain(workshop, lost) == before

@@ -10,7 +10,7 @@ import pytest
 
 from amictl.actions import key_use
 from amictl.content.sealing import identity_mac
-from amictl.errors import KeyNotFoundError, KeyUnavailableError
+from amictl.errors import CorruptStoreError, KeyNotFoundError, KeyUnavailableError
 from amictl.keys import identities
 from amictl.model.records import DomainHeader
 from tests.keys.chest import SECRET, Chest, header, text
@@ -269,3 +269,19 @@ def test_a_key_that_is_missing_is_revoked_to_who_asks(chest: Chest) -> None:
         chest.keyring().unwrap(header(key_id, wrapped))
     assert caught.value.code == "CustomerKeyHasBeenRevoked"
     assert caught.value.hint == "put it back there, or import it: amictl import-key FILE"
+
+
+def test_a_key_without_its_identity_keeps_no_other_from_opening(chest: Chest) -> None:
+    chest.file(chest.create()).unlink()
+    found = shared(chest, chest.create())
+    assert chest.keyring().unwrap(found) == SECRET
+
+
+def test_an_alias_may_be_in_a_record_that_is_damaged(chest: Chest) -> None:
+    chest.create(alias="web")
+    broken = chest.path / f"{chest.create(alias='mail')}.json"
+    broken.write_text("rubbish")
+    assert chest.keyring().resolve("alias/web")
+    with pytest.raises(CorruptStoreError, match=str(broken)) as caught:
+        chest.keyring().resolve("alias/mail")
+    assert "import the .age file" in str(caught.value.hint)
