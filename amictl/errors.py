@@ -6,6 +6,7 @@
     ├── NotFoundError          10   no such image, snapshot, volume, region or file
     ├── BusyError              11   somebody else holds it, or a wait ran out
     ├── KeyUnavailableError    12   the key is missing or does not fit
+    │   └── KeyLockedError
     ├── CorruptStoreError      13   stored bytes are not what was written
     ├── ConflictError          14   wrong state, or the name is taken
     ├── UnsupportedError       15   a newer format, or an operation without meaning here
@@ -105,6 +106,12 @@ class KeyUnavailableError(AmictlError):
 
     code = "CustomerKeyHasBeenRevoked"
     exit_code = 12
+
+
+class KeyLockedError(KeyUnavailableError):
+    """The key is here, but not its passphrase; or others could read it, so that it is not used."""
+
+    code = "AccessDeniedException"
 
 
 class CorruptStoreError(AmictlError):

@@ -83,6 +83,9 @@ class Keys:
     def mac(self, key_id: str, data: bytes) -> str | None:
         return identity_mac(str(self._identity(key_id)).encode(), data)
 
+    def is_recipient(self, key_id: str, header: DomainHeader) -> bool:
+        return False
+
     def resolve(self, name: str) -> str:
         if name not in self._identities:
             raise KeyNotFoundError(f"there is no key {name}")

@@ -13,13 +13,14 @@ from amictl.errors import (
     NotFoundError,
     UsageError,
 )
+from amictl.formats.framing import PLAIN_DOMAIN
 from amictl.keys import identities
 from amictl.keys.folder import KeyFolder
 from amictl.model.keys import ENABLED, PENDING_DELETION, KeyRecord
 from amictl.model.records import ImageCore, SnapshotCore
 from amictl.model.surroundings import Surroundings
 from amictl.model.times import timestamp
-from amictl.store import key_use
+from amictl.store import domains, key_use
 from amictl.store.authenticity import FORGED
 from amictl.store.domains import Keyring
 from amictl.store.store import Store
@@ -28,6 +29,10 @@ Regions = Mapping[str, Callable[[], Store]]
 """How the store of each region is opened, by the name of the region."""
 
 WINDOW_DAYS = range(7, 31)
+_NOT_OF_KEY = {
+    SnapshotCore: "its record was not made with the key",
+    ImageCore: "its record was not made with the key, or it maps other content than was recorded",
+}
 _PROBLEMS = (*UNREADABLE, NotFoundError, KeyUnavailableError)
 
 
@@ -110,7 +115,9 @@ def cancel_key_deletion(folder: KeyFolder, name: str, surroundings: Surroundings
 
 
 def check_key(store: Store, name: str) -> dict[str, Any]:
-    """Open with a key what is its own in a region: domains, and the first frames of snapshots.
+    """Open with a key what it opens in a region: domains, and the first frames of snapshots.
+
+    What is in a domain that has no header any more may be of any key: it is among them.
 
     `Authenticity` is authentic, unconfirmed (a copy that was made without the key) or forged.
     `Faults` are what is forged, damaged or not opened. Raises KeyNotFoundError,
@@ -119,11 +126,17 @@ def check_key(store: Store, name: str) -> dict[str, Any]:
     if store.keyring is None:
         raise KeyUnavailableError(f"the key {name} is needed, and no keys are at hand")
     key_id = store.keyring.resolve(name)
+    store.keyring.mac(key_id, b"")  # a key that does not open opens nothing
     opened, faults = _domains(store, key_id)
-    cores, unread = key_use.snapshots_in(store, opened)
+    others = {PLAIN_DOMAIN.hex(), *domains.ids(store)}.difference(opened)
+
+    def is_meant(domain_id: str) -> bool:
+        return domain_id not in others
+
+    cores, unread = key_use.snapshots_in(store, is_meant)
     snapshots = [_checked(store, "SnapshotId", core.snapshot_id, core) for core in cores]
     own = {core.snapshot_id for core in cores}
-    images, unread_images = key_use.images_in(store, opened, own)
+    images, unread_images = key_use.images_in(store, is_meant, own)
     mapping = [_checked(store, "ImageId", core.image_id, core) for core in images]
     unread |= unread_images
     faults += [item for item in (*snapshots, *mapping) if "Problem" in item]
@@ -138,9 +151,10 @@ def check_key(store: Store, name: str) -> dict[str, Any]:
 
 
 def _domains(store: Store, key_id: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Ids of the domains of a key that it opens, and why it does not open the others."""
+    """Ids of the domains that a key opens, its own first, and why it does not open the others."""
     opened, faults = [], []
-    for header in key_use.domains_of_key(store, key_id):
+    own = key_use.domains_of_key(store, key_id)
+    for header in (*own, *key_use.opened_besides(store, key_id)):
         try:
             store.sealed_domain(header.domain_id)
             opened.append(header.domain_id)
@@ -157,7 +171,7 @@ def _checked(
     try:
         found["Authenticity"] = key_use.authenticity_of(store, core)
         if found["Authenticity"] == FORGED:
-            return found | {"Problem": "its record was not made with the key"}
+            return found | {"Problem": _NOT_OF_KEY[type(core)]}
         if isinstance(core, SnapshotCore):
             key_use.require_content(store, core)
     except _PROBLEMS as error:
@@ -183,17 +197,17 @@ def _in_all(regions: Regions, what: Callable[[Store], _Found]) -> _Found:
 
 
 def _rewrapped(store: Store, keyring: Keyring, key_id: str) -> _Found:
-    domains = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
-    for domain in domains:
-        key_use.rewrap(store, keyring, domain)
-    return _Found([{"DomainId": domain} for domain in domains], [])
+    own = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
+    for domain_id in own:
+        key_use.rewrap(store, keyring, domain_id)
+    return _Found([{"DomainId": domain_id} for domain_id in own], [])
 
 
 def _snapshots(store: Store, key_id: str) -> _Found:
-    domains = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
-    if not domains:
+    own = [header.domain_id for header in key_use.domains_of_key(store, key_id)]
+    if not own:
         return _Found([], [])
-    cores, unread = key_use.snapshots_in(store, domains)
+    cores, unread = key_use.snapshots_in(store, own.__contains__)
     return _Found(
         [{"SnapshotId": core.snapshot_id} for core in cores],
         [{"SnapshotId": name, "Problem": error.message} for name, error in unread.items()],

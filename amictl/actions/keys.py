@@ -4,6 +4,7 @@ The shapes are KMS's. What a key opens in regions is in `actions.key_use`.
 """
 
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,6 @@ from amictl.errors import (
     KeyNotFoundError,
     KeyUnavailableError,
     NotFoundError,
-    StorageError,
     UsageError,
 )
 from amictl.formats.key_shapes import key_shape
@@ -98,13 +98,32 @@ def import_key(
         return _added(folder, _record(folder, new, identity, created, _BROUGHT), data)
 
 
+def is_readable_by_others(path: Path) -> bool:
+    """Whether an identity file can be read by other users; a pipe is nobody else's."""
+    with suppress(OSError):
+        status = path.stat()
+        return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o044)
+    return False
+
+
 def describe_keys(
     folder: KeyFolder, names: tuple[str, ...], surroundings: Surroundings
 ) -> dict[str, Any]:
-    """All keys, or these. Raises KeyNotFoundError."""
+    """All keys, or these. Raises KeyNotFoundError.
+
+    `Faults` names those of all whose records cannot be read, and is left out if there are none.
+    """
     remove_expired(folder, surroundings)
-    records = [folder.find(name) for name in names] if names else folder.records()
-    return {"Keys": [_described(folder, record) for record in records]}
+    if names:
+        return {"Keys": [_described(folder, folder.find(name)) for name in names]}
+    records, unread = folder.survey()
+    result: dict[str, Any] = {"Keys": [_described(folder, record) for record in records]}
+    if unread:
+        result["Faults"] = [
+            {"KeyId": name, "Problem": "; ".join(filter(None, (error.message, error.hint)))}
+            for name, error in unread.items()
+        ]
+    return result
 
 
 def describe_key(folder: KeyFolder, name: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -192,7 +211,7 @@ def change_protection(
 def remove_expired(folder: KeyFolder, surroundings: Surroundings) -> None:
     """Delete the keys whose time has come; nothing is made or locked if there are none."""
     now = surroundings.now()
-    if any(is_expired(record, now) for record in folder.records()):
+    if any(is_expired(record, now) for record in folder.survey()[0]):
         with folder.changing():
             folder.remove_expired(now)
 
@@ -291,7 +310,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {str(path)!r}") from None
     except OSError as error:
-        raise StorageError.from_os_error(error, "read the identity file") from error
+        raise as_storage_error(error, "read the identity file", path) from error
     if len(data) > age_headers.SIZE_MAX:
         raise UsageError(f"{str(path)!r} is too large for an identity file")
     return data

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from amictl.cli.invocation import is_terminal
-from amictl.errors import KeyUnavailableError, UsageError
+from amictl.errors import KeyLockedError, UsageError
 
 VARIABLES = ("AMICTL_PASSPHRASE_FD", "AMICTL_PASSPHRASE_FILE", "AMICTL_PASSPHRASE_COMMAND")
 
@@ -47,7 +47,7 @@ class PassphraseOptions:
         return any(way is not None for way in (self.descriptor, self.file, self.command))
 
     def read(self) -> str:
-        """The passphrase. Raises KeyUnavailableError, UsageError if two ways were given."""
+        """The passphrase. Raises KeyLockedError, UsageError if two ways were given."""
         from amictl.keys import passphrases
         from amictl.keys.process import shield
 
@@ -81,7 +81,7 @@ class Passphrases:
 def new_passphrase(given: PassphraseOptions, what: str, prefix: str = "") -> str:
     """A passphrase for something new, typed twice if it is typed.
 
-    `prefix` is what the names of the options begin with. Raises KeyUnavailableError, UsageError
+    `prefix` is what the names of the options begin with. Raises KeyLockedError, UsageError
     if the two are not the same.
     """
     if given.is_given:
@@ -128,13 +128,13 @@ def _asked(prompt: str, hint: str, what: str) -> str:
 
     shield()
     if not is_terminal(sys.stdin):
-        raise KeyUnavailableError(
+        raise KeyLockedError(
             f"{what} needs a passphrase, and there is no terminal to ask for it", hint=hint
         )
     try:
         return getpass(prompt)
     except EOFError:
-        raise KeyUnavailableError(f"no passphrase was given for {what}", hint=hint) from None
+        raise KeyLockedError(f"no passphrase was given for {what}", hint=hint) from None
 
 
 def _line(prompt: str) -> str:

@@ -70,5 +70,8 @@ class UserKeyring:
     def mac(self, key_id: str, data: bytes) -> str | None:
         return keyring().mac(key_id, data)
 
+    def is_recipient(self, key_id: str, header: "DomainHeader") -> bool:
+        return keyring().is_recipient(key_id, header)
+
     def resolve(self, name: str) -> str:
         return keyring().resolve(name)

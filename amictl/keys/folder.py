@@ -16,7 +16,10 @@ from datetime import datetime
 from pathlib import Path
 
 from amictl.errors import (
+    UNREADABLE,
+    AmictlError,
     CorruptStoreError,
+    KeyLockedError,
     KeyNotFoundError,
     KeyUnavailableError,
 )
@@ -47,12 +50,26 @@ class KeyFolder:
 
     def records(self) -> list[KeyRecord]:
         """All keys, in the order of their ids. Raises CorruptStoreError."""
-        if not self._is_there():
-            return []
-        names = sorted(entry.name for entry in os.scandir(self.path))
-        keys = [name.removesuffix(_RECORD) for name in names if name.endswith(_RECORD)]
-        read = (self._record(key) for key in keys if not key.startswith(_TEMPORARY))
-        return [record for record in read if record is not None]
+        found, unread = self.survey()
+        for error in unread.values():
+            raise error
+        return found
+
+    def survey(self) -> tuple[list[KeyRecord], dict[str, AmictlError]]:
+        """The same, and why the other records cannot be read, by the ids in their names."""
+        found: list[KeyRecord] = []
+        unread: dict[str, AmictlError] = {}
+        if self._is_there():
+            names = sorted(entry.name for entry in os.scandir(self.path))
+            keys = [name.removesuffix(_RECORD) for name in names if name.endswith(_RECORD)]
+            for key in (key for key in keys if not key.startswith(_TEMPORARY)):
+                try:
+                    record = self._record(key)
+                except (*UNREADABLE, KeyUnavailableError) as error:
+                    unread[key] = error
+                else:
+                    found += [record] if record is not None else []
+        return found, unread
 
     def find(self, text: str) -> KeyRecord:
         """The key of this id, alias or ARN. Raises KeyNotFoundError, CorruptStoreError."""
@@ -74,7 +91,7 @@ class KeyFolder:
         except FileNotFoundError:
             raise KeyUnavailableError(
                 f"the identity file {str(path)!r} of the key {key_id} is missing",
-                hint=f"put it back there, or import it: amictl import-key FILE {key_id}",
+                hint="put it back there, or import it: amictl import-key FILE",
             ) from None
 
     def identity_path(self, key_id: str) -> Path:
@@ -142,7 +159,7 @@ class KeyFolder:
 
     def remove_expired(self, now: datetime) -> list[str]:
         """Delete the keys whose time to be deleted has come; their ids."""
-        expired = [record.key_id for record in self.records() if is_expired(record, now)]
+        expired = [record.key_id for record in self.survey()[0] if is_expired(record, now)]
         for key_id in expired:
             self.remove(key_id)
         return expired
@@ -160,7 +177,14 @@ class KeyFolder:
         return True
 
     def _by_alias(self, name: str) -> KeyRecord | None:
-        return next((record for record in self.records() if name in record.aliases), None)
+        """What a damaged record says is not known: then there may be one."""
+        found, unread = self.survey()
+        for record in found:
+            if name in record.aliases:
+                return record
+        for error in unread.values():
+            raise error
+        return None
 
     def _by_id(self, key_id: str) -> KeyRecord | None:
         """A record that is damaged hides no other."""
@@ -172,9 +196,16 @@ class KeyFolder:
             data = self._read(path, _RECORD_SIZE_MAX)
         except FileNotFoundError:
             return None
-        record = record_format.decode(data, KeyRecord, str(path))
-        if record.key_id != key_id:
-            raise CorruptStoreError(f"{str(path)!r} is about the key {record.key_id}")
+        try:
+            record = record_format.decode(data, KeyRecord, str(path))
+            if record.key_id != key_id:
+                raise CorruptStoreError(f"{str(path)!r} is about the key {record.key_id}")
+        except CorruptStoreError as error:
+            error.hint = (
+                "put it back from a copy; or move it and the .age file of the key away, and"
+            )
+            error.hint += " import the .age file: amictl import-key FILE"
+            raise
         return record
 
     def _record_path(self, key_id: str) -> Path:
@@ -236,14 +267,14 @@ def is_expired(record: KeyRecord, now: datetime) -> bool:
 
 
 def _require_private(status: os.stat_result, path: Path, mode: str) -> None:
-    """Raises KeyUnavailableError unless a file or folder is ours, and ours alone."""
+    """Raises KeyLockedError unless a file or folder is ours, and ours alone."""
     place = shlex.quote(str(path))
     if status.st_uid != os.geteuid():
-        raise KeyUnavailableError(
+        raise KeyLockedError(
             f"{str(path)!r} belongs to another user",
             hint=f"run amictl as that user, or: chown {os.geteuid()} {place}",
         )
     if status.st_mode & 0o077:
-        raise KeyUnavailableError(
+        raise KeyLockedError(
             f"{str(path)!r} can be read or changed by others", hint=f"run: chmod {mode} {place}"
         )

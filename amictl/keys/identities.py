@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from blake3 import blake3
 
-from amictl.errors import KeyUnavailableError, UsageError
+from amictl.errors import KeyLockedError, KeyUnavailableError, UsageError
 from amictl.keys import age_headers
 
 AskPassphrase = Callable[[str], str]
@@ -103,7 +103,7 @@ def _opened(data: bytes, place: str, passphrase: str) -> bytes:
             return text
         except DecryptError as error:
             if not str(error).startswith("Excessive work"):
-                raise KeyUnavailableError(
+                raise KeyLockedError(
                     f"the passphrase does not open {place}",
                     hint="try again, or give another passphrase",
                 ) from None

@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+import shlex
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
-from amictl.errors import KeyNotFoundError, KeyUnavailableError
+from amictl.errors import KeyNotFoundError, KeyUnavailableError, UsageError
 from amictl.keys import age_headers, identities
 from amictl.keys.folder import KeyFolder, is_expired
 from amictl.keys.identities import AskPassphrase, Identity, Talk
@@ -14,6 +16,8 @@ from amictl.model.keys import ENABLED, KeyRecord
 from amictl.model.records import DomainHeader
 
 SECRET_SIZE = 32
+_GREASE = "-grease"
+"""How the type ends of what age writes besides, and nobody opens."""
 
 
 class FolderKeyring:
@@ -30,6 +34,7 @@ class FolderKeyring:
         self._talk = talk
         self._now = now
         self._open: dict[str, Identity] = {}
+        self._shut: dict[str, KeyUnavailableError] = {}
         self._lock = threading.Lock()
 
     def resolve(self, name: str) -> str:
@@ -42,22 +47,32 @@ class FolderKeyring:
         return record.key_id
 
     def unwrap(self, header: DomainHeader) -> bytes:
-        """The root secret of a domain, 32 bytes. Raises KeyUnavailableError."""
-        place = f"the domain {header.domain_id} of the key {header.key_id}"
-        wrapped = _decoded(header, place)
-        identity = self.identity(self._usable(header.key_id))
-        from pyrage import DecryptError, decrypt
+        """The root secret of a domain, 32 bytes. Raises KeyUnavailableError.
 
+        Where the key itself is not here, another one opens it that is a further recipient.
+        """
+        place = f"the domain {header.domain_id} of the key {header.key_id}"
+        wrapped, is_shared = _decoded(header, place)
         try:
-            secret: bytes = decrypt(wrapped, [identity.opener])
-        except DecryptError as error:
-            raise KeyUnavailableError(
-                f"the key {header.key_id} does not open {place}: {error}",
-                hint="its header may be damaged, or wrapped to other recipients",
-            ) from None
+            identity = self.identity(self._usable(header.key_id))
+        except KeyUnavailableError as error:
+            found = self._opened_by_others(header.key_id, wrapped) if is_shared else None
+            if found is None:
+                raise (_with_others(error) if is_shared else error) from None
+            secret = found
+        else:
+            secret = _unwrapped(wrapped, identity, f"the key {header.key_id} does not open {place}")
         if len(secret) != SECRET_SIZE:
             raise KeyUnavailableError(f"{place} has no secret of {SECRET_SIZE} bytes")
         return secret
+
+    def is_recipient(self, key_id: str, header: DomainHeader) -> bool:
+        """Whether a key opens the domain of another. Raises KeyUnavailableError."""
+        wrapped, is_shared = _decoded(header, f"the domain {header.domain_id}")
+        identity = self.identity(self._usable(key_id))
+        with suppress(KeyUnavailableError):
+            return is_shared and len(_unwrapped(wrapped, identity, "")) == SECRET_SIZE
+        return False
 
     def wrap(self, key_id: str, secret: bytes) -> str:
         """A secret for all recipients of a key, as the base64 of an age file.
@@ -92,22 +107,52 @@ class FolderKeyring:
         return data
 
     def identity(self, record: KeyRecord) -> Identity:
-        """The identity of a key, opened now or before. Raises KeyUnavailableError."""
+        """The identity of a key, opened now or before. Raises KeyUnavailableError.
+
+        One that could not be opened is not tried again.
+        """
         with self._lock:  # held while a passphrase is asked for, so that it is asked for once
+            if record.key_id in self._shut:
+                raise self._shut[record.key_id]
             identity = self._open.get(record.key_id)
             if identity is None:
-                identity = self._opened(record)
+                try:
+                    identity = self._opened(record)
+                except KeyUnavailableError as error:
+                    self._shut[record.key_id] = error
+                    raise
                 self._open[record.key_id] = identity
             return identity
 
     def _opened(self, record: KeyRecord) -> Identity:
         data = self._folder.identity(record.key_id)
         text = identities.unprotected(data, record.words, self._ask)
-        identity = identities.identity_in(text, record.words, self._talk, record.recipient)
+        path = str(self._folder.identity_path(record.key_id))
+        hint = f"put the right file there, or: rm {shlex.quote(path)}; amictl import-key FILE"
+        try:
+            identity = identities.identity_in(text, repr(path), self._talk, record.recipient)
+        except UsageError as error:
+            raise KeyUnavailableError(
+                f"{error.message}, for the key {record.key_id}", hint=hint
+            ) from None
         if identity.recipient != record.recipient:
-            path = self._folder.identity_path(record.key_id)
-            raise KeyUnavailableError(f"{str(path)!r} is the identity of another key")
+            raise KeyUnavailableError(f"{path!r} is the identity of another key", hint=hint)
         return identity
+
+    def _opened_by_others(self, key_id: str, wrapped: bytes) -> bytes | None:
+        """What another key of the folder opens, if one does: those without a passphrase first."""
+        others = [record for record in self._folder.survey()[0] if record.key_id != key_id]
+        for record in sorted(others, key=self._is_protected):
+            with suppress(KeyUnavailableError):
+                self._require_enabled(record)
+                return _unwrapped(wrapped, self.identity(record), "")
+        return None
+
+    def _is_protected(self, record: KeyRecord) -> bool:
+        try:
+            return age_headers.is_age_file(self._folder.identity(record.key_id))
+        except KeyUnavailableError:
+            return True
 
     def _usable(self, key_id: str) -> KeyRecord:
         try:
@@ -133,8 +178,30 @@ class FolderKeyring:
             )
 
 
-def _decoded(header: DomainHeader, place: str) -> bytes:
-    """The age file of a header, if it asks for little. Raises KeyUnavailableError."""
+def _unwrapped(wrapped: bytes, identity: Identity, problem: str) -> bytes:
+    """What is in an age file. Raises KeyUnavailableError, which begins with `problem`."""
+    from pyrage import DecryptError, decrypt
+
+    try:
+        secret: bytes = decrypt(wrapped, [identity.opener])
+    except DecryptError as error:
+        raise KeyUnavailableError(
+            f"{problem}: {error}", hint="its header may be damaged, or wrapped to other recipients"
+        ) from None
+    return secret
+
+
+def _with_others(error: KeyUnavailableError) -> KeyUnavailableError:
+    others = "import the identity of a further recipient: amictl import-key FILE"
+    hint = f"{error.hint}; or {others}" if error.hint else others
+    return type(error)(error.message, hint=hint, code=error.code)
+
+
+def _decoded(header: DomainHeader, place: str) -> tuple[bytes, bool]:
+    """The age file of a header, if it asks for little, and whether it has several recipients.
+
+    Raises KeyUnavailableError.
+    """
     try:
         if len(header.wrapped) > 2 * age_headers.SIZE_MAX:
             raise ValueError(f"it is over {age_headers.SIZE_MAX} bytes")
@@ -144,4 +211,5 @@ def _decoded(header: DomainHeader, place: str) -> bytes:
         raise KeyUnavailableError(f"{place} cannot be opened: {error}") from error
     if any(words[0] == "scrypt" for words in stanzas):
         raise KeyUnavailableError(f"{place} cannot be opened: it is wrapped to a passphrase")
-    return wrapped
+    recipients = [words for words in stanzas if not words[0].endswith(_GREASE)]
+    return wrapped, len(recipients) > 1

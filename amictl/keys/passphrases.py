@@ -8,13 +8,13 @@ import stat
 import subprocess
 from pathlib import Path
 
-from amictl.errors import KeyUnavailableError
+from amictl.errors import KeyLockedError
 
 _LENGTH_MAX = 64 * 1024
 
 
 def from_descriptor(number: int) -> str:
-    """The first line of an open file. Raises KeyUnavailableError."""
+    """The first line of an open file. Raises KeyLockedError."""
     place = f"file descriptor {number}"
     try:
         return _first_line(_read(number), place)
@@ -23,7 +23,7 @@ def from_descriptor(number: int) -> str:
 
 
 def from_file(path: Path) -> str:
-    """The first line of a file that nobody else can read. Raises KeyUnavailableError."""
+    """The first line of a file that nobody else can read. Raises KeyLockedError."""
     place = f"the passphrase file {str(path)!r}"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -31,7 +31,7 @@ def from_file(path: Path) -> str:
             # A pipe, as the shell's <(…), is nobody else's anyway.
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
-                raise KeyUnavailableError(
+                raise KeyLockedError(
                     f"{place} can be read by others", hint=f"run: chmod 600 {path}"
                 )
             return _first_line(_read(descriptor), place)
@@ -42,10 +42,10 @@ def from_file(path: Path) -> str:
 
 
 def from_command(command: str) -> str:
-    """The first line that a command of the shell writes. Raises KeyUnavailableError."""
+    """The first line that a command of the shell writes. Raises KeyLockedError."""
     finished = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)
     if finished.returncode != 0:
-        raise KeyUnavailableError(
+        raise KeyLockedError(
             f"the passphrase command ended with status {finished.returncode}",
             hint="run it by hand; it must write the passphrase to its standard output",
         )
@@ -64,14 +64,14 @@ def _read(descriptor: int) -> bytes:
 def _first_line(data: bytes, place: str) -> str:
     line = data.partition(b"\n")[0].removesuffix(b"\r")
     if not line:
-        raise KeyUnavailableError(f"there is no passphrase in {place}")
+        raise KeyLockedError(f"there is no passphrase in {place}")
     if len(line) > _LENGTH_MAX:
-        raise KeyUnavailableError(f"what is in {place} is too long for a passphrase")
+        raise KeyLockedError(f"what is in {place} is too long for a passphrase")
     try:
         return line.decode()
     except UnicodeDecodeError:
-        raise KeyUnavailableError(f"the passphrase in {place} is not UTF-8 text") from None
+        raise KeyLockedError(f"the passphrase in {place} is not UTF-8 text") from None
 
 
-def _unreadable(place: str, error: OSError) -> KeyUnavailableError:
-    return KeyUnavailableError(f"cannot read {place}: {error.strerror}")
+def _unreadable(place: str, error: OSError) -> KeyLockedError:
+    return KeyLockedError(f"cannot read {place}: {error.strerror}")

@@ -36,7 +36,10 @@ class Keyring(Protocol):
     """The user's keys, which are kept outside of every store."""
 
     def unwrap(self, header: DomainHeader) -> bytes:
-        """The root secret of a domain, 32 bytes. Raises KeyUnavailableError."""
+        """The root secret of a domain, 32 bytes, with its key or one of its further recipients.
+
+        Raises KeyUnavailableError.
+        """
         ...
 
     def wrap(self, key_id: str, secret: bytes) -> str:
@@ -48,6 +51,13 @@ class Keyring(Protocol):
 
     def mac(self, key_id: str, data: bytes) -> str | None:
         """A MAC that only who has the identity of a key can make; None if it can make none.
+
+        Raises KeyUnavailableError.
+        """
+        ...
+
+    def is_recipient(self, key_id: str, header: DomainHeader) -> bool:
+        """Whether a key opens the domain of another, whose further recipient it is.
 
         Raises KeyUnavailableError.
         """
@@ -116,7 +126,9 @@ def secret_of(header: DomainHeader, keyring: Keyring) -> bytes:
         raise CorruptStoreError(f"{place} has a secret that is too long")
     secret = keyring.unwrap(header)
     _opened(header, secret)
-    right = keyring.mac(header.key_id, _bound(header))
+    right = None
+    with suppress(KeyUnavailableError):  # a further recipient opened it, who cannot tell
+        right = keyring.mac(header.key_id, _bound(header))
     if right is not None and not _is_equal(header.fact(facts.MADE_WITH_KEY) or "", right):
         raise CorruptStoreError(
             f"{place} was not made by who has the key {header.key_id}",
@@ -171,14 +183,19 @@ def _merged(source: "Store", target: "Store", domain_id: str) -> tuple[bytes, by
         )
     if header.generation <= present.generation or opened(source, domain_id) is None:
         return None
+    try:
+        _require_own(source, header.key_id)
+    except KeyUnavailableError:
+        return None
     return record_format.encode(header), record_format.encode(present)
 
 
 def for_key(store: "Store", key_id: str, surroundings: Surroundings) -> SealedDomain:
     """The domain of a key in this region, or a new one, whose header is durable.
 
-    Raises KeyUnavailableError, StorageError.
+    Raises KeyUnavailableError, also where only a further recipient of the key is; StorageError.
     """
+    _require_own(store, key_id)
     present = _domain_of(store, key_id)
     if present is not None:
         return present
@@ -225,8 +242,28 @@ def new_header(
 
 def require_key(store: "Store", key_id: str, surroundings: Surroundings) -> None:
     """Raises KeyUnavailableError if nothing could be encrypted with a key. Nothing is written."""
+    _require_own(store, key_id)
     if _domain_of(store, key_id) is None:
         new_header(store, key_id, bytes(SECRET_SIZE), surroundings)
+
+
+def require_own(store: "Store", domain_id: str) -> None:
+    """Raises KeyUnavailableError if nothing could be encrypted in a domain: who opened it as a
+    further recipient cannot tell who made it.
+    """
+    store.sealed_domain(domain_id)
+    _require_own(store, read_header(store, domain_id).key_id)
+
+
+def _require_own(store: "Store", key_id: str) -> None:
+    try:
+        _keyring(store, key_id).mac(key_id, b"")
+    except KeyUnavailableError as error:
+        raise type(error)(
+            f"nothing new can be encrypted with the key {key_id}: {error.message}",
+            hint=error.hint,
+            code=error.code,
+        ) from None
 
 
 def _domain_of(store: "Store", key_id: str) -> SealedDomain | None:

@@ -31,7 +31,7 @@ def key_for_new(store: Store, request: EncryptionRequest, source_key: str | None
     except KeyNotFoundError as error:
         if name == request.kms_key_id:
             raise
-        raise _no_default_key(name) from error
+        raise _no_default_key(store, name) from error
 
 
 def key_of(store: Store, core: SnapshotCore) -> str | None:
@@ -77,8 +77,16 @@ def key_for_volume(
     return key_id
 
 
-def _no_default_key(name: str) -> KeyUnavailableError:
+def _no_default_key(store: Store, name: str) -> KeyUnavailableError:
     if name == DEFAULT_ALIAS:
+        used = {store.key_id(domain_id) for domain_id in domains.ids(store)} - {None}
+        if used:
+            return KeyUnavailableError(
+                f"there is no default key: no key is called {DEFAULT_ALIAS}",
+                hint=f"first import what the region was encrypted with, the key"
+                f" {' or '.join(sorted(map(str, used)))}: amictl import-key FILE --alias aws/ebs;"
+                " or, if a new one is meant, make it: amictl create-key",
+            )
         return KeyUnavailableError(
             f"there is no default key: no key is called {DEFAULT_ALIAS}",
             hint="make one: amictl create-key; or bring yours: amictl import-key FILE",

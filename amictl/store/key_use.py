@@ -1,10 +1,16 @@
 """What a region holds that a key opens: domains, and the snapshots and images in them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 
-from amictl.errors import UNREADABLE, AmictlError, CorruptStoreError, NotFoundError
+from amictl.errors import (
+    UNREADABLE,
+    AmictlError,
+    CorruptStoreError,
+    KeyUnavailableError,
+    NotFoundError,
+)
 from amictl.formats import records as record_format
 from amictl.model.records import Attributes, DomainHeader, ImageCore, SnapshotCore
 from amictl.store import authenticity, catalog, domains, layout
@@ -13,6 +19,9 @@ from amictl.store.reading import SegmentReader
 from amictl.store.recording import map_of
 from amictl.store.store import Store
 from amictl.store.walking import leaves, read_leaf_at
+
+OfDomain = Callable[[str], bool]
+"""Which domains are meant, by their ids."""
 
 Unread = dict[str, AmictlError]
 """Why a record cannot be read, by its id."""
@@ -23,7 +32,20 @@ def domains_of_key(store: Store, key_id: str) -> list[DomainHeader]:
     return [header for header in domains.headers(store) if header.key_id == key_id]
 
 
-def snapshots_in(store: Store, among: Collection[str]) -> tuple[list[SnapshotCore], Unread]:
+def opened_besides(store: Store, key_id: str) -> list[DomainHeader]:
+    """The headers of domains of other keys that a key opens as a further recipient, in order.
+
+    What is damaged or asks for too much is none. Raises CorruptStoreError.
+    """
+    found = []
+    for header in domains.headers(store):
+        if store.keyring is not None and header.key_id != key_id:
+            with suppress(KeyUnavailableError):
+                found += [header] if store.keyring.is_recipient(key_id, header) else []
+    return found
+
+
+def snapshots_in(store: Store, is_meant: OfDomain) -> tuple[list[SnapshotCore], Unread]:
     """All completed snapshots in these domains, those in the recycle bin too, by id; and all that
     may be, but cannot be read.
     """
@@ -37,12 +59,12 @@ def snapshots_in(store: Store, among: Collection[str]) -> tuple[list[SnapshotCor
         except UNREADABLE as error:
             unread[snapshot_id] = error
         else:
-            found += [core] if core.domain in among else []
+            found += [core] if is_meant(core.domain) else []
     return found, unread
 
 
 def images_in(
-    store: Store, among: Collection[str], snapshots: Collection[str]
+    store: Store, is_meant: OfDomain, snapshots: Collection[str]
 ) -> tuple[list[ImageCore], Unread]:
     """All registered images whose MAC is of these domains, or that map one of these snapshots,
     likewise. One that maps something else than was recorded is among them.
@@ -58,7 +80,8 @@ def images_in(
             unread[image_id] = error
         else:
             mapped = {mapping.snapshot_id for mapping in core.mappings}
-            is_own = authenticity.mac_domain(core) in among or not mapped.isdisjoint(snapshots)
+            domain = authenticity.mac_domain(core)
+            is_own = (domain is not None and is_meant(domain)) or not mapped.isdisjoint(snapshots)
             found += [core] if is_own else []
     return found, unread
 
@@ -94,6 +117,7 @@ def rewrap(store: Store, keyring: Keyring, domain_id: str) -> None:
     """
     while True:
         header = domains.read_header(store, domain_id)
+        keyring.mac(header.key_id, b"")  # no further recipient: who cannot tell who made it
         secret = domains.secret_of(header, keyring)
         changed = replace(
             header,

@@ -107,8 +107,8 @@ def require_key(store: Store, disk: Disk, surroundings: Surroundings) -> str | N
     origin = _origin_of(store, disk)
     if origin.key_id is not None and origin.key_id == store.known_keys.get(disk.volume_id):
         _tell_if_unsaid(store, disk, surroundings)
-    if origin.domain is not None:
-        store.domain(origin.domain)
+    if origin.domain is not None and origin.domain != PLAIN.id.hex():
+        domains.require_own(store, origin.domain)
     elif origin.key_id is not None:
         with _with_way_out(store, disk, origin.key_id):
             domains.require_key(store, origin.key_id, surroundings)

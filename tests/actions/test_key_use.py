@@ -329,3 +329,101 @@ def test_a_passphrase_that_is_not_there_is_missed_before_any_work(
         snapshot(workshop, key_id)
     for folder in ("domains", "pending", "snapshots"):
         assert list((workshop.root / folder).iterdir()) == []
+
+
+def rewrapped_to_a_recovery_key(workshop: Workshop, chest: Chest) -> tuple[str, str, str]:
+    """A key that was lost, one to which it was rewrapped, and a snapshot of the first."""
+    lost, recovery = chest.create("lost"), chest.create("recovery")
+    snapshot_id = snapshot(workshop, lost)
+    recipients = (chest.recipient(recovery),)
+    places = {"local": workshop.open}
+    key_use.rewrap_key(chest.folder, chest.keyring(), lost, recipients, places)
+    chest.folder.remove(lost)
+    workshop.keys = chest.keyring()
+    return lost, recovery, snapshot_id
+
+
+def test_a_recovery_key_restores_what_a_lost_key_encrypted(
+    workshop: Workshop, chest: Chest
+) -> None:
+    _, _, snapshot_id = rewrapped_to_a_recovery_key(workshop, chest)
+    assert workshop.restored(snapshot_id) == workshop.noise(MIB)
+
+
+def test_a_recovery_key_is_checked_by_what_it_opens(workshop: Workshop, chest: Chest) -> None:
+    lost, recovery, snapshot_id = rewrapped_to_a_recovery_key(workshop, chest)
+    assert check(workshop, "alias/recovery") == {
+        "KeyId": recovery,
+        "Domains": [domain(workshop, lost).domain_id],
+        "Snapshots": [{"SnapshotId": snapshot_id, "Authenticity": "authentic"}],
+        "Images": [],
+        "Faults": [],
+    }
+    chest.create("other")
+    assert check(workshop, "alias/other")["Domains"] == []
+
+
+def test_with_a_recovery_key_nothing_new_is_encrypted(workshop: Workshop, chest: Chest) -> None:
+    lost, _, _ = rewrapped_to_a_recovery_key(workshop, chest)
+    with pytest.raises(KeyUnavailableError, match=f"nothing new .* the key {lost}") as caught:
+        workshop.snapshot_id(workshop.file("disk", workshop.noise(MIB, 8)))
+    assert "amictl import-key FILE" in str(caught.value.hint)
+
+
+def test_snapshots_whose_domain_has_no_header_are_faults(workshop: Workshop, chest: Chest) -> None:
+    key_id = chest.create("web")
+    workshop.encrypt_by_default(key_id)
+    image_id = workshop.image("one", workshop.file("disk", workshop.noise(MIB)))
+    (workshop.root / layout.domain(domain(workshop, key_id).domain_id)).unlink()
+    faults = check(workshop, "alias/web")["Faults"]
+    assert [fault.get("ImageId") for fault in faults] == [None, image_id]
+    assert faults[0]["SnapshotId"].startswith("snap-")
+
+
+def test_an_image_that_maps_a_plain_snapshot_under_the_id_of_its_own_is_forged(
+    workshop: Workshop, chest: Chest
+) -> None:
+    workshop.encrypt_by_default(chest.create("web"))
+    image_id = workshop.image("one", workshop.file("disk", workshop.noise(MIB)))
+    with workshop.open() as store:
+        (own,) = store_key_use.snapshots_in(store, lambda _: True)[0]
+    workshop.plain_by_default()
+    plain = workshop.core(workshop.snapshot_id(workshop.file("plain", workshop.noise(MIB, 8))))
+    workshop.put_core(replace(plain, snapshot_id=own.snapshot_id))
+    (fault,) = check(workshop, "alias/web")["Faults"]
+    assert (fault["ImageId"], fault["Authenticity"]) == (image_id, "forged")
+
+
+def test_a_key_that_cannot_be_opened_is_not_said_to_be_right(
+    workshop: Workshop, chest: Chest
+) -> None:
+    key_id = chest.create("web", passphrase="correct")
+    with pytest.raises(KeyUnavailableError, match="nobody knows"):
+        check(workshop, key_id)
+
+
+def test_where_keys_are_lost_the_hint_says_to_import_the_one_of_the_region(
+    workshop: Workshop, chest: Chest
+) -> None:
+    key_id = chest.create()
+    snapshot(workshop, key_id)
+    chest.folder.remove(key_id)
+    workshop.keys = chest.keyring()
+    workshop.encrypt_by_default(None)
+    with pytest.raises(KeyUnavailableError, match="no default key") as caught:
+        workshop.snapshot_id(workshop.file("new", workshop.noise(MIB, 8)))
+    assert str(caught.value.hint).startswith("first import")
+    assert key_id in str(caught.value.hint)
+
+
+def test_a_further_recipient_wraps_nothing_anew(workshop: Workshop, chest: Chest) -> None:
+    lost, recovery = chest.create("lost"), chest.create("recovery")
+    snapshot(workshop, lost)
+    recipients = (chest.recipient(recovery),)
+    places = {"local": workshop.open}
+    key_use.rewrap_key(chest.folder, chest.keyring(), lost, recipients, places)
+    before = domain(workshop, lost)
+    chest.file(lost).unlink()
+    result = key_use.rewrap_key(chest.folder, chest.keyring(), lost, (), places)
+    assert [fault["RegionName"] for fault in result["Faults"]] == ["local"]
+    assert domain(workshop, lost) == before

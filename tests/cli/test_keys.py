@@ -89,6 +89,38 @@ def test_a_key_that_others_can_read_is_refused_with_the_command_that_mends_it(
     assert f"hint: run: chmod 700 {keys_folder(amictl)}\n" in finished.err
 
 
+def test_a_record_of_a_key_that_is_damaged_hides_no_other(amictl: Home) -> None:
+    first, second = create(amictl), create(amictl)
+    broken = keys_folder(amictl) / f"{first}.json"
+    broken.write_text("rubbish")
+    finished = amictl("describe-keys")
+    assert finished.status == 3
+    shown = json.loads(finished.out)
+    assert [key["KeyId"] for key in shown["Keys"]] == [second]
+    assert shown["Faults"][0]["KeyId"] == first
+    assert str(broken) in shown["Faults"][0]["Problem"]
+
+
+def test_an_identity_file_that_others_can_read_is_noted(amictl: Home) -> None:
+    key_id = create(amictl)
+    amictl("export-key", "--key-id", key_id, "--output-file", "key.age")
+    path = amictl.folder / "key.age"
+    path.chmod(0o644)
+    finished = amictl("import-key", path, AMICTL_KEYS=str(amictl.folder / "other"))
+    assert finished.status == 0
+    assert finished.err.startswith("note: others can read")
+    assert f"chmod 600 {path}\n" in finished.err
+    path.chmod(0o600)
+    finished = amictl("import-key", path, AMICTL_KEYS=str(amictl.folder / "third"))
+    assert (finished.status, finished.err) == (0, "")
+
+
+def test_a_folder_is_no_identity_file(amictl: Home) -> None:
+    finished = amictl("import-key", amictl.folder)
+    assert finished.status == 16
+    assert f"cannot read the identity file '{amictl.folder}': Is a directory" in finished.err
+
+
 def test_no_secret_is_shown(amictl: Home) -> None:
     key_id = create(amictl)
     secret = (keys_folder(amictl) / f"{key_id}.age").read_text().splitlines()[-1]
@@ -298,3 +330,38 @@ def test_listing_images_loads_nothing_that_opens_keys(amictl: Home) -> None:
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert finished.stderr == "[]\n"
+
+
+def test_a_recovery_key_opens_on_a_new_machine_what_the_lost_key_encrypted(
+    amictl: Home,
+) -> None:
+    safe = {"AMICTL_KEYS": str(amictl.folder / "safe")}
+    recovery = answer(amictl, "create-key", **safe)["KeyMetadata"]["KeyId"]
+    recovery_file = amictl.folder / "recovery.age"
+    words = ["export-key", "--key-id", recovery]
+    recipient = answer(amictl, *words, "--recipient-only", **safe)["Recipient"]
+    answer(amictl, *words, "--output-file", recovery_file, **safe)
+
+    lost = create(amictl)
+    disk = amictl.folder / "disk.raw"
+    disk.write_bytes(bytes(512) + bytes(range(256)) * 4)
+    answer(amictl, "enable-ebs-encryption-by-default")
+    made = answer(amictl, "create-snapshot", disk)["SnapshotId"]
+    answer(amictl, "rewrap-key", "--key-id", lost, "--recipients", recipient)
+
+    new = {"AMICTL_KEYS": str(amictl.folder / "new")}
+    own = answer(amictl, "create-key", **new)["KeyMetadata"]["KeyId"]
+    restore = ["create-volume", "--snapshot-id", made, amictl.folder / "out.raw"]
+    finished = amictl(*restore, **new)
+    assert finished.status == 12
+    assert "import the identity of a further recipient: amictl import-key FILE" in finished.err
+    answer(amictl, "import-key", recovery_file, **new)
+    assert amictl(*restore, **new).status == 0
+    assert (amictl.folder / "out.raw").read_bytes() == disk.read_bytes()
+    checked = answer(amictl, "check-key", "--key-id", recovery, **new)
+    assert [snapshot["SnapshotId"] for snapshot in checked["Snapshots"]] == [made]
+    copy = ["copy-snapshot", "--source-region", "local", "--source-snapshot-id", made]
+    copy += ["--encrypted", "--kms-key-id", own]
+    copied = answer(amictl, *copy, **new)["SnapshotId"]
+    checked = answer(amictl, "check-key", "--key-id", own, **new)
+    assert [snapshot["SnapshotId"] for snapshot in checked["Snapshots"]] == [copied]

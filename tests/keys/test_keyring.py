@@ -10,8 +10,9 @@ import pytest
 
 from amictl.actions import key_use
 from amictl.content.sealing import identity_mac
-from amictl.errors import KeyNotFoundError, KeyUnavailableError
+from amictl.errors import CorruptStoreError, KeyNotFoundError, KeyUnavailableError
 from amictl.keys import identities
+from amictl.model.records import DomainHeader
 from tests.keys.chest import SECRET, Chest, header, text
 
 
@@ -190,3 +191,97 @@ def test_the_mac_of_an_identity_is_made_of_its_text(chest: Chest) -> None:
     key_id = chest.create()
     line = chest.file(key_id).read_bytes().splitlines()[-1]
     assert chest.keyring().mac(key_id, b"header") == identity_mac(line, b"header")
+
+
+def shared(chest: Chest, further: str) -> DomainHeader:
+    """The header of a domain of a key that is gone, wrapped to another too."""
+    gone = chest.create()
+    recipients = (chest.recipient(gone), chest.recipient(further))
+    wrapped = text(chest.keyring().seal(recipients, SECRET))
+    chest.folder.remove(gone)
+    return header(gone, wrapped)
+
+
+def test_a_further_recipient_opens_what_its_key_is_gone_of(chest: Chest) -> None:
+    chest.create()
+    assert chest.keyring().unwrap(shared(chest, chest.create())) == SECRET
+
+
+def test_the_passphrase_of_a_further_recipient_is_asked_for_once(chest: Chest) -> None:
+    chest.passphrase = "correct"
+    found = shared(chest, chest.create(passphrase="correct"))
+    keyring = chest.keyring()
+    assert [keyring.unwrap(found), keyring.unwrap(found)] == [SECRET, SECRET]
+    assert len(chest.asked) == 1
+
+
+def test_nobody_is_asked_for_the_passphrase_of_a_key_that_cannot_be_a_recipient(
+    chest: Chest,
+) -> None:
+    chest.create(passphrase="correct")
+    gone = chest.create()
+    wrapped = chest.keyring().wrap(gone, SECRET)
+    chest.folder.remove(gone)
+    with pytest.raises(KeyUnavailableError, match=f"the key {gone} is not in"):
+        chest.keyring().unwrap(header(gone, wrapped))
+    assert chest.asked == []
+
+
+def test_the_hint_names_further_recipients_where_there_are_some(chest: Chest) -> None:
+    recovery = chest.create()
+    found = shared(chest, recovery)
+    chest.folder.remove(recovery)
+    with pytest.raises(KeyUnavailableError) as caught:
+        chest.keyring().unwrap(found)
+    assert "further recipient" in str(caught.value.hint)
+
+
+def test_what_is_wrapped_to_a_further_recipient_is_of_it(chest: Chest) -> None:
+    recovery, other = chest.create(), chest.create()
+    found = shared(chest, recovery)
+    assert chest.keyring().is_recipient(recovery, found)
+    assert not chest.keyring().is_recipient(other, found)
+
+
+def test_an_identity_file_of_rubbish_is_named(chest: Chest) -> None:
+    key_id = chest.create()
+    wrapped = chest.keyring().wrap(key_id, SECRET)
+    chest.file(key_id).write_text("rubbish\n")
+    with pytest.raises(KeyUnavailableError, match=f"{chest.file(key_id)}.* key {key_id}") as caught:
+        chest.keyring().unwrap(header(key_id, wrapped))
+    assert "amictl import-key FILE" in str(caught.value.hint)
+
+
+def test_a_passphrase_that_is_wrong_is_no_revoked_key(chest: Chest) -> None:
+    chest.passphrase = "wrong"
+    key_id = chest.create(passphrase="correct")
+    wrapped = chest.keyring().wrap(key_id, SECRET)
+    with pytest.raises(KeyUnavailableError) as caught:
+        chest.keyring().unwrap(header(key_id, wrapped))
+    assert (caught.value.code, caught.value.exit_code) == ("AccessDeniedException", 12)
+
+
+def test_a_key_that_is_missing_is_revoked_to_who_asks(chest: Chest) -> None:
+    key_id = chest.create()
+    wrapped = chest.keyring().wrap(key_id, SECRET)
+    chest.file(key_id).unlink()
+    with pytest.raises(KeyUnavailableError) as caught:
+        chest.keyring().unwrap(header(key_id, wrapped))
+    assert caught.value.code == "CustomerKeyHasBeenRevoked"
+    assert caught.value.hint == "put it back there, or import it: amictl import-key FILE"
+
+
+def test_a_key_without_its_identity_keeps_no_other_from_opening(chest: Chest) -> None:
+    chest.file(chest.create()).unlink()
+    found = shared(chest, chest.create())
+    assert chest.keyring().unwrap(found) == SECRET
+
+
+def test_an_alias_may_be_in_a_record_that_is_damaged(chest: Chest) -> None:
+    chest.create(alias="web")
+    broken = chest.path / f"{chest.create(alias='mail')}.json"
+    broken.write_text("rubbish")
+    assert chest.keyring().resolve("alias/web")
+    with pytest.raises(CorruptStoreError, match=str(broken)) as caught:
+        chest.keyring().resolve("alias/mail")
+    assert "import the .age file" in str(caught.value.hint)

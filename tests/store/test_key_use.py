@@ -80,8 +80,8 @@ def test_what_would_be_lost_is_known_without_the_key(workshop: Workshop, key: st
     workshop.keys.mislay()
     with workshop.open() as store:
         own = [header.domain_id for header in key_use.domains_of_key(store, key)]
-        snapshots, _ = key_use.snapshots_in(store, own)
-        images, _ = key_use.images_in(store, own, ())
+        snapshots, _ = key_use.snapshots_in(store, own.__contains__)
+        images, _ = key_use.images_in(store, own.__contains__, ())
     assert snapshot_id in {core.snapshot_id for core in snapshots}
     assert len(snapshots) == 2
     assert [core.image_id for core in images] == [image_id]

@@ -158,7 +158,9 @@ def cancel_key_deletion(invocation: Invocation, key_id: str) -> Result:
 def check_key(invocation: Invocation, key_id: str) -> Result:
     """Open with a key what is encrypted with it in a region, and show what that is.
 
-    The first frames of every snapshot are opened. `Authenticity` is authentic when a record was
+    So is what other keys opened that it is a further recipient of (rewrap-key), and what is in a
+    domain whose header is missing, which may have been of this key. The first frames of every
+    snapshot are opened. `Authenticity` is authentic when a record was
     made with the key, unconfirmed when it is a copy that was made without it, and forged. Exit
     status 3 says that something is forged, damaged or not opened.
     """

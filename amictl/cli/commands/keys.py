@@ -1,5 +1,6 @@
 """Keys in the key folder: making, bringing, naming, showing and exporting them."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,9 +116,9 @@ def _imported(
     invocation: Invocation, path: Path, new: "NewKey", given: PassphraseOptions
 ) -> Result:
     from amictl.actions import keys
-    from amictl.cli import user_keys
+    from amictl.cli import failures, user_keys
 
-    return keys.import_key(
+    result = keys.import_key(
         user_keys.folder(),
         path,
         new,
@@ -125,6 +126,12 @@ def _imported(
         talk=user_keys.conversation(),
         surroundings=invocation.surroundings,
     )
+    if keys.is_readable_by_others(path):
+        failures.complain(
+            f"note: others can read {str(path)!r}, and may have the key."
+            f" If it stays: chmod 600 {shlex.quote(str(path))}"
+        )
+    return result
 
 
 @command(
@@ -144,7 +151,8 @@ def export_key(
     """Write the identity of a key to a new file, which has mode 0600.
 
     It is as it is kept, with its passphrase if it has one; age and other programs of its format can
-    use it. It is never shown on a terminal.
+    use it. It is never shown on a terminal. Aliases and further recipients are not in it: they are
+    in the .json file of the key folder, and are given anew after an import.
     """
     from amictl.actions import keys
     from amictl.cli import user_keys
@@ -164,6 +172,7 @@ def export_key(
     presentation=Presentation(
         identifier="KeyId",
         columns=("KeyId", "Amictl.Aliases", "KeyState", "Amictl.Protection", "Description"),
+        faults=True,
     ),
     examples=[("All keys", "amictl describe-keys")],
 )
@@ -172,7 +181,8 @@ def describe_keys(invocation: Invocation, key_ids: tuple[str, ...]) -> Result:
     """Show the keys in the key folder.
 
     `Protection` says what keeps the identity from others: a passphrase, or only the mode of its
-    file. The members are those of KMS.
+    file. The members are those of KMS. A key whose record cannot be read is named among `Faults`,
+    with exit status 3.
     """
     from amictl.actions import keys
     from amictl.cli import user_keys
