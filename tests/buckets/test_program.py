@@ -217,7 +217,7 @@ def test_threads_that_wait_for_answers_that_never_come_are_given_up(
     snapshot_id = user("create-snapshot", "--region", "away", user.disk)["SnapshotId"]
     target = str(user.home.folder / "target")
     stalled_from, words = {
-        "create-volume": (15, ["--snapshot-id", snapshot_id, target]),
+        "create-volume": (11, ["--snapshot-id", snapshot_id, target]),
         "describe-snapshots": (4, []),
     }[command]
     with proxied(region.server.port, "stall", stalled_from, 1_000_000) as proxy:
