@@ -130,16 +130,20 @@ def _write(path: Path, seen: "SeenState") -> None:
     It is not synced: after a power cut an older memory, or none, does no harm.
     """
     from amictl.formats import records
+    from amictl.storage.disk import Disk, make_directories
 
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    disk = Disk()
+    if not path.parent.exists():
+        make_directories(disk, path.parent)
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    descriptor = disk.create(temporary)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(records.encode(seen))
-        temporary.rename(path)
+        try:
+            disk.write_at(descriptor, records.encode(seen), 0)
+        finally:
+            disk.close(descriptor)
+        disk.rename(temporary, path)
     except OSError:
         with suppress(OSError):
-            temporary.unlink()
+            disk.unlink(temporary)
         raise
