@@ -118,7 +118,7 @@ def test_a_passphrase_that_would_be_shortened_is_refused(passphrase: str) -> Non
 
 # A disk of which no byte comes: qemu-img waits for it when the program is killed.
 _WAITS = """
-import os, sys, threading
+import os, signal, sys, threading
 from pathlib import Path
 from amictl.volumes.converting import convert
 
@@ -131,6 +131,7 @@ class Slow:
     def extents(self, offset, length):
         return [(length, False)]
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 target = os.open(sys.argv[1], os.O_TMPFILE | os.O_RDWR, 0o600)
 convert(Slow(), target, Path("target"), ["-O", "qcow2"])
 """
