@@ -33,8 +33,8 @@ FREEZING = {"--freeze", "--pre-freeze", "--post-freeze", "--freeze-timeout", "--
 PASSPHRASES = {"--passphrase-fd", "--passphrase-file", "--passphrase-command"}
 LUKS = {"--luks", "--luks-passphrase-fd", "--luks-passphrase-file", "--luks-passphrase-command"}
 OURS = {
-    "copy-image": {"--no-wait"},
-    "copy-snapshot": {"--no-wait"},
+    "copy-image": {"--no-wait", "--recut"},
+    "copy-snapshot": {"--no-wait", "--recut"},
     "create-image": FREEZING | {"--no-wait", "--architecture", "--boot-mode", "--root-device-name"},
     "create-key": PASSPHRASES | {"--alias", "--passphrase", "--key-file"},
     "create-rule": {"--dry-run"},
