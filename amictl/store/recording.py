@@ -71,25 +71,18 @@ def record_snapshot(
 
     Raises what reading raises: SourceChangedError, StorageError; and CorruptStoreError.
     """
-    store = writer.store
+    store, work = writer.store, plan.work
     # Chosen again, now that the writer holds its lock: the parent must be there from here on.
     parent, lineage = _beginning(store, plan, surroundings)
     stored_before = writer.new_bytes
-    unchanged = (
-        parent is not None
-        and _looks_unchanged(plan, parent)
-        and not writer.index.knows_damage
-        and _samples_agree(writer, parent, lineage, volume, surroundings)
-    )
-    if unchanged:
-        assert parent is not None
-        done = Ingested(map_of(parent), parent.data_bytes)
+    same = _same_as(parent, writer, plan, lineage, volume, surroundings)
+    if same is not None:
+        done = Ingested(map_of(same), same.data_bytes)
     else:
-        progress = SavedProgress(surroundings.progress, plan.work, pending)
+        progress = SavedProgress(surroundings.progress, work, pending)
         parent_leaves = leaves(store, map_of(parent)) if parent else iter(())
         done = Ingest(writer, lineage, volume, parent_leaves, progress).run()
         writer.finish_packs()
-    work = plan.work
     core = SnapshotCore(
         snapshot_id=work.snapshot_id,
         volume_id=work.volume_id,
@@ -106,11 +99,25 @@ def record_snapshot(
         completion_time=timestamp(surroundings.now()),
         freeze=work.freeze,
         source=_source(plan),
-        unchanged=unchanged,
+        unchanged=same is not None,
         new_bytes=writer.new_bytes - stored_before,
         data_bytes=done.data_bytes,
     )
     return with_lineage(store, core, lineage, surroundings.random_bytes)
+
+
+def _same_as(
+    parent: SnapshotCore | None,
+    writer: Writer,
+    plan: SnapshotPlan,
+    lineage: Lineage,
+    volume: Volume,
+    surroundings: Surroundings,
+) -> SnapshotCore | None:
+    """The parent, if the disk may be taken for unchanged since; else None."""
+    if parent is None or writer.index.knows_damage or not _looks_unchanged(plan, parent):
+        return None
+    return parent if _samples_agree(writer, parent, lineage, volume, surroundings) else None
 
 
 def _beginning(
