@@ -125,6 +125,12 @@ class ObjectMissingError(CorruptStoreError):
     """A file that the store needs is not there."""
 
 
+class InvalidManifestError(CorruptStoreError):
+    """The manifest of a bundle cannot be read, or is not signed by whom it should be."""
+
+    code = "InvalidManifest"
+
+
 class ConflictError(AmictlError):
     """The state of the thing does not allow this."""
 

@@ -145,8 +145,26 @@ def registered_core(
     return _core(request, root, mappings)
 
 
+def bundled_core(
+    request: ImageRequest, root_device_name: str, snapshot_size: Callable[[str], int]
+) -> ImageCore:
+    """The image whose root disk is a bundle, which no mapping names. EC2's RegisterImage.
+
+    Raises as `image_core`.
+    """
+    mappings = _mappings(request, root_device_name, {}, snapshot_size)
+    if root_device_name in mappings:
+        raise BlockDeviceMappingError(
+            f"the root device {root_device_name} is in the bundle, and cannot be mapped",
+            hint="give another --root-device-name, or leave its mapping out",
+        )
+    if not _DEVICE.fullmatch(root_device_name):
+        raise BlockDeviceMappingError(f"Invalid device name {root_device_name}")
+    return _core(request, root_device_name, mappings)
+
+
 def root_mapping(core: ImageCore) -> Mapping:
-    """The mapping of the root device, which every image has."""
+    """The mapping of the root device, which every image has but those of bundles."""
     return next(one for one in core.mappings if one.device_name == core.root_device_name)
 
 
@@ -194,7 +212,8 @@ def _core(request: ImageRequest, root: str, mappings: dict[str, Mapping]) -> Ima
         )
     if request.boot_mode is not None and request.boot_mode not in BOOT_MODES:
         raise UsageError(f"boot mode {request.boot_mode} is not one of {', '.join(BOOT_MODES)}")
-    require_bootable(mappings[root])
+    if root in mappings:
+        require_bootable(mappings[root])
     return ImageCore(
         image_id=request.image_id,
         name=request.name,
