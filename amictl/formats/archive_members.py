@@ -1,5 +1,6 @@
 """members.json and SHA256SUMS of an archive: its table of contents. amictl-archive(5), MEMBERS."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -77,11 +78,7 @@ def decode(data: bytes, place: str) -> Members:
     )
     refuse(encode(members) != data, f"{place} is not in canonical form")
     refuse(_HEX32.fullmatch(members.archive_id) is None, f"{place} has no id of an archive")
-    try:
-        seconds = int(parse_timestamp(members.stored).timestamp())
-    except (ValueError, OverflowError):
-        seconds = -1
-    refuse(not 0 <= seconds <= tar.TIME_MAX, f"{place} has an impossible time")
+    refuse(not 0 <= seconds_of(members.stored) <= tar.TIME_MAX, f"{place} has an impossible time")
     _require_row_after_row(members.members, place)
     return members
 
@@ -94,6 +91,15 @@ def is_sealed(members: Members) -> bool:
 def sums(digests: Sequence[tuple[str, str]]) -> bytes:
     """SHA256SUMS of these names and hexadecimal digests, as `sha256sum -c` reads it."""
     return "".join(f"{digest}  {name}\n" for name, digest in digests).encode("ascii")
+
+
+def seconds_of(stored: str) -> int:
+    """The time in the headers of an archive that was stored then; -1 for what is no time."""
+    try:
+        moment = parse_timestamp(stored)
+        return math.floor(moment.timestamp()) if moment.tzinfo is not None else -1
+    except (ValueError, OverflowError):
+        return -1
 
 
 def place_of(name: str) -> tuple[int, int] | None:
