@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from amictl.bundles.image_tar import BLOCK, Extent
-from amictl.store.serving import ServedSnapshot
 from amictl.storage.disk import as_storage_error
+from amictl.store.serving import ServedSnapshot
 from amictl.volumes.extents import read_segment
 from amictl.volumes.freezing import FrozenDisk
 from amictl.volumes.holes import next_data
@@ -42,9 +42,7 @@ class FileToBundle:
         position = 0
         while True:
             try:
-                found = next_data(
-                    self._disk.descriptor, position, self.size_bytes, self.size_bytes
-                )
+                found = next_data(self._disk.descriptor, position, self.size_bytes, self.size_bytes)
             except OSError as error:
                 raise as_storage_error(error, "look for holes in", self._disk.path) from error
             if found is None:

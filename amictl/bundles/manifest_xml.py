@@ -25,30 +25,31 @@ PARTS_MAX = 16_384
 SIZE_MAX = 2**40
 """Bytes of the largest image that a manifest may claim."""
 
-_FILE_NAME = re.compile(r"[^/\x00-\x1f\x7f-\x9f]{1,200}")
+_FILE_NAME = re.compile(r"[^./][^/]{0,199}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _WRAPPED = re.compile(r"([0-9a-fA-F]{2}){64,1024}")
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
-_WORD = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,256}")
+_WORD_LENGTH_MAX = 256
 
-_CHILDREN: dict[str, frozenset[str]] = {
-    "manifest": frozenset("version bundler machine_configuration image signature".split()),
-    "bundler": frozenset("name version release".split()),
-    "machine_configuration": frozenset(
-        "architecture block_device_mapping kernel_id ramdisk_id product_codes".split()
+_CHILDREN = {
+    "manifest": "version bundler machine_configuration image signature",
+    "bundler": "name version release",
+    "machine_configuration": (
+        "architecture block_device_mapping kernel_id ramdisk_id product_codes"
     ),
-    "block_device_mapping": frozenset({"mapping"}),
-    "mapping": frozenset("virtual device".split()),
-    "product_codes": frozenset({"product_code"}),
-    "image": frozenset(
+    "block_device_mapping": "mapping",
+    "mapping": "virtual device",
+    "product_codes": "product_code",
+    "image": (
         "name user type kernel_name ancestry digest size bundled_size ec2_encrypted_key"
-        " user_encrypted_key ec2_encrypted_iv user_encrypted_iv parts".split()
+        " user_encrypted_key ec2_encrypted_iv user_encrypted_iv parts"
     ),
-    "ancestry": frozenset({"ancestor_ami_id"}),
-    "parts": frozenset({"part"}),
-    "part": frozenset("filename digest".split()),
+    "ancestry": "ancestor_ami_id",
+    "parts": "part",
+    "part": "filename digest",
 }
-_REPEATED = frozenset("mapping product_code ancestor_ami_id part".split())
+"""What may be in an element; in all others there is text."""
+_REPEATED = ("mapping", "product_code", "ancestor_ami_id", "part")
 _ATTRIBUTES = {
     "digest": "algorithm",
     "ec2_encrypted_key": "algorithm",
@@ -90,7 +91,9 @@ def decode(data: bytes) -> SignedBundle:
     image = _only(root, "image")
     machine = _at_most_one(root, "machine_configuration")
     if version == "3" and machine is not None:
-        raise InvalidManifestError("it has version 3 and a machine configuration, which would not be signed")
+        raise InvalidManifestError(
+            "it has version 3 and a machine configuration, which would not be signed"
+        )
     signature = _text(root, "signature")
     if not _WRAPPED.fullmatch(signature):
         raise InvalidManifestError("its signature is not hexadecimal")
@@ -158,13 +161,15 @@ def _wrapped(image: Element, whose: str) -> WrappedKey:
     _require_algorithm(key, CIPHER)
     texts = key.text.strip(), _text(image, f"{whose}_encrypted_iv")
     if not all(_WRAPPED.fullmatch(text) for text in texts):
-        raise InvalidManifestError(f"its {whose}_encrypted_key or {whose}_encrypted_iv is not hexadecimal")
+        raise InvalidManifestError(
+            f"its {whose}_encrypted_key or {whose}_encrypted_iv is not hexadecimal"
+        )
     return WrappedKey(*(bytes.fromhex(text) for text in texts))
 
 
 def _require_known(element: Element) -> None:
     """Raises InvalidManifestError for what has no place there, or stands there twice."""
-    known = _CHILDREN.get(element.name, frozenset())
+    known = _CHILDREN.get(element.name, "").split()
     allowed = {_ATTRIBUTES[element.name]} if element.name in _ATTRIBUTES else set()
     unknown = sorted(element.attributes.keys() - allowed)
     if unknown:
@@ -199,9 +204,13 @@ def _text(parent: Element, name: str) -> str:
 
 def _word(parent: Element, name: str) -> str:
     text = _text(parent, name)
-    if not _WORD.fullmatch(text):
+    if not _is_word(text):
         raise InvalidManifestError(f"{name} is empty, too long, or has control characters")
     return text
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= _WORD_LENGTH_MAX and text.isprintable()
 
 
 def _optional(parent: Element | None, name: str) -> str | None:
@@ -221,14 +230,14 @@ def _list(parent: Element | None, name: str, item: str) -> list[Element]:
 
 def _words(parent: Element | None, name: str, item: str) -> tuple[str, ...]:
     texts = tuple(one.text.strip() for one in _list(parent, name, item))
-    if not all(_WORD.fullmatch(text) for text in texts):
+    if not all(map(_is_word, texts)):
         raise InvalidManifestError(f"{item} is empty, too long, or has control characters")
     return texts
 
 
 def _file_name(parent: Element, name: str) -> str:
     text = _text(parent, name)
-    if not _FILE_NAME.fullmatch(text) or text in (".", ".."):
+    if not _FILE_NAME.fullmatch(text) or not text.isprintable():
         raise InvalidManifestError(f"{name} {text[:80]!r} is not the name of a file")
     return text
 
@@ -250,14 +259,18 @@ def _number(parent: Element, name: str, most: int) -> int:
 def _counted(element: Element, name: str, most: int) -> int:
     text = element.attributes.get(name, "")
     if not _NUMBER.fullmatch(text) or int(text) > most:
-        raise InvalidManifestError(f"the {name} of {element.name} is {text[:40]!r}; expected 0 to {most}")
+        raise InvalidManifestError(
+            f"the {name} of {element.name} is {text[:40]!r}; expected 0 to {most}"
+        )
     return int(text)
 
 
 def _require_algorithm(element: Element, known: str) -> None:
     given = element.attributes.get("algorithm")
     if given != known:
-        raise InvalidManifestError(f"the algorithm of {element.name} is {str(given)[:40]!r}, not {known}")
+        raise InvalidManifestError(
+            f"the algorithm of {element.name} is {str(given)[:40]!r}, not {known}"
+        )
 
 
 def _machine(manifest: BundleManifest) -> str:

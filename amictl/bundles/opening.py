@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amictl.bundles import manifest_xml, reading, rsa_keys
-from amictl.bundles.reading import Folder, Target
+from amictl.bundles.reading import Target
 from amictl.errors import InvalidManifestError, UnsupportedError
 from amictl.model.bundles import BundleManifest, SignedBundle
 from amictl.progress import Progress
+from amictl.storage.objects import ObjectBucket
 
 
 @dataclass(frozen=True, slots=True)
 class BundlePlace:
     """The manifest of a bundle, as the key of an object; its parts are beside it."""
 
-    folder: Folder
+    bucket: ObjectBucket
     key: str
 
     @property
@@ -25,7 +26,7 @@ class BundlePlace:
 
     @property
     def where(self) -> str:
-        return self.folder.where(self.key)
+        return self.bucket.where(self.key)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,13 +39,13 @@ class OpenedBundle:
 
     def check(self, progress: Progress) -> None:
         """Read all parts. Raises as `reading.check_parts`."""
-        reading.check_parts(self.place.folder, self.place.prefix, self.manifest, progress)
+        reading.check_parts(self.place.bucket, self.place.prefix, self.manifest, progress)
 
     def fill(self, target: Target, progress: Progress) -> int:
         """Write the image; returns the bytes written. Raises as `reading.extract`."""
         prefix = self.place.prefix
         return reading.extract(
-            self.place.folder, prefix, self.manifest, self.secret, target, progress
+            self.place.bucket, prefix, self.manifest, self.secret, target, progress
         )
 
 
@@ -53,7 +54,7 @@ def read_bundle(place: BundlePlace) -> tuple[bytes, SignedBundle]:
 
     Raises InvalidManifestError, which names the place; NotFoundError, StorageError.
     """
-    document = reading.read_document(place.folder, place.key)
+    document = reading.read_document(place.bucket, place.key)
     try:
         bundle = manifest_xml.decode(document)
     except InvalidManifestError as error:
@@ -86,9 +87,7 @@ def opened(place: BundlePlace, private_key: Path, certificate: Path | None) -> O
     InvalidManifestError, KeyUnavailableError, and what reading keys and manifest raises.
     """
     private = rsa_keys.read_private_key(private_key)
-    public = (
-        private.public_key() if certificate is None else rsa_keys.read_public_key(certificate)
-    )
+    public = private.public_key() if certificate is None else rsa_keys.read_public_key(certificate)
     _, bundle = read_bundle(place)
     rsa_keys.require_signed(bundle, public, place.where)
     return OpenedBundle(place, bundle.manifest, rsa_keys.unwrap(private, bundle.manifest))

@@ -15,6 +15,7 @@ from amictl.bundles.strict_xml import DOCUMENT_SIZE_MAX
 from amictl.errors import CorruptStoreError, InvalidManifestError
 from amictl.model.bundles import BundleManifest, BundlePart
 from amictl.progress import Progress, Step
+from amictl.storage.objects import ObjectBucket
 from amictl.store.parallel import in_order
 
 _PIECE = 1 << 20
@@ -25,36 +26,15 @@ _GZIP = 31
 """What zlib calls a stream with the header and the checksum of gzip."""
 
 
-class Source(Protocol):
-    """One file or object of a bundle; any thread may read."""
-
-    @property
-    def size(self) -> int: ...
-    @property
-    def where(self) -> str: ...
-    def read(self, offset: int, length: int) -> bytes: ...
-    def close(self) -> None: ...
-
-
-class Folder(Protocol):
-    """Where a bundle lies: a directory or a bucket."""
-
-    def open(self, key: str) -> Source:
-        """Raises NotFoundError or ObjectMissingError, StorageError."""
-        ...
-
-    def where(self, key: str) -> str: ...
-
-
 class Target(Protocol):
     """A new disk that reads as zeros where nothing was written."""
 
     def write(self, offset: int, data: memoryview) -> None: ...
 
 
-def read_document(folder: Folder, key: str) -> bytes:
+def read_document(bucket: ObjectBucket, key: str) -> bytes:
     """The bytes of a manifest, which are bounded. Raises InvalidManifestError, StorageError."""
-    with closing(folder.open(key)) as source:
+    with closing(bucket.open(key)) as source:
         if not 0 < source.size <= DOCUMENT_SIZE_MAX:
             raise InvalidManifestError(
                 f"the manifest {source.where} has {source.size} bytes;"
@@ -63,13 +43,15 @@ def read_document(folder: Folder, key: str) -> bytes:
         return source.read(0, source.size)
 
 
-def check_parts(folder: Folder, prefix: str, manifest: BundleManifest, progress: Progress) -> None:
+def check_parts(
+    bucket: ObjectBucket, prefix: str, manifest: BundleManifest, progress: Progress
+) -> None:
     """Read every part and compare it with the manifest.
 
-    Raises CorruptStoreError that names the part, ObjectMissingError, StorageError.
+    Raises CorruptStoreError that names the part, NotFoundError, StorageError.
     """
-    require_sizes(folder, prefix, manifest)
-    check = partial(_checked_size, folder, prefix)
+    require_sizes(bucket, prefix, manifest)
+    check = partial(_checked_size, bucket, prefix)
     done = 0
     with in_order(check, manifest.parts, threads=_THREADS) as sizes:
         for size in sizes:
@@ -78,7 +60,7 @@ def check_parts(folder: Folder, prefix: str, manifest: BundleManifest, progress:
 
 
 def extract(
-    folder: Folder,
+    bucket: ObjectBucket,
     prefix: str,
     manifest: BundleManifest,
     secret: tuple[bytes, bytes],
@@ -89,9 +71,9 @@ def extract(
 
     `secret` is the key and the vector. The parts are checked again as they pass, and the whole
     stream at its end: until this returns, what was written is nothing. Raises CorruptStoreError,
-    ObjectMissingError, StorageError.
+    NotFoundError, StorageError.
     """
-    stream = _TarStream(_decrypted(_passing(folder, prefix, manifest.parts), secret))
+    stream = _TarStream(_decrypted(_passing(bucket, prefix, manifest.parts), secret))
     written = 0
     zeros = bytes(_WRITE)
     for offset, data in read_image(stream, manifest.size_bytes):
@@ -108,9 +90,9 @@ def extract(
     return written
 
 
-def require_sizes(folder: Folder, prefix: str, manifest: BundleManifest) -> None:
+def require_sizes(bucket: ObjectBucket, prefix: str, manifest: BundleManifest) -> None:
     """Raises CorruptStoreError before anything is read if the parts cannot be those meant."""
-    sizes = partial(_size, folder, prefix)
+    sizes = partial(_size, bucket, prefix)
     with in_order(sizes, manifest.parts, threads=_THREADS) as found:
         total = sum(found)
     if total != manifest.bundled_size_bytes:
@@ -120,19 +102,19 @@ def require_sizes(folder: Folder, prefix: str, manifest: BundleManifest) -> None
         )
 
 
-def _size(folder: Folder, prefix: str, part: BundlePart) -> int:
-    with closing(folder.open(prefix + part.file_name)) as source:
+def _size(bucket: ObjectBucket, prefix: str, part: BundlePart) -> int:
+    with closing(bucket.open(prefix + part.file_name)) as source:
         return source.size
 
 
-def _checked_size(folder: Folder, prefix: str, part: BundlePart) -> int:
-    return sum(len(piece) for piece in part_content(folder, prefix, part))
+def _checked_size(bucket: ObjectBucket, prefix: str, part: BundlePart) -> int:
+    return sum(len(piece) for piece in part_content(bucket, prefix, part))
 
 
-def part_content(folder: Folder, prefix: str, part: BundlePart) -> Iterator[bytes]:
+def part_content(bucket: ObjectBucket, prefix: str, part: BundlePart) -> Iterator[bytes]:
     """A part in pieces; after the last one it raises CorruptStoreError if it is another one."""
     found = hashlib.sha1(usedforsecurity=False)
-    with closing(folder.open(prefix + part.file_name)) as source:
+    with closing(bucket.open(prefix + part.file_name)) as source:
         for offset in range(0, source.size, _PIECE):
             piece = source.read(offset, min(_PIECE, source.size - offset))
             found.update(piece)
@@ -144,9 +126,9 @@ def part_content(folder: Folder, prefix: str, part: BundlePart) -> Iterator[byte
             )
 
 
-def _passing(folder: Folder, prefix: str, parts: tuple[BundlePart, ...]) -> Iterator[bytes]:
+def _passing(bucket: ObjectBucket, prefix: str, parts: tuple[BundlePart, ...]) -> Iterator[bytes]:
     for part in parts:
-        yield from part_content(folder, prefix, part)
+        yield from part_content(bucket, prefix, part)
 
 
 def _decrypted(pieces: Iterator[bytes], secret: tuple[bytes, bytes]) -> Iterator[bytes]:

@@ -59,9 +59,7 @@ def read_public_key(path: Path) -> "RSAPublicKey":
     is_bare = b"BEGIN PUBLIC KEY" in data
     try:
         key: object = (
-            load_pem_public_key(data)
-            if is_bare
-            else load_pem_x509_certificate(data).public_key()
+            load_pem_public_key(data) if is_bare else load_pem_x509_certificate(data).public_key()
         )
     except (ValueError, UnsupportedAlgorithm):
         raise UsageError(f"{str(path)!r} is not an X.509 certificate in PEM") from None

@@ -37,7 +37,9 @@ class Element:
 def parse(data: bytes) -> Element:
     """The root element. Raises InvalidManifestError for whatever is not plain, small XML."""
     if len(data) > DOCUMENT_SIZE_MAX:
-        raise InvalidManifestError(f"it has {len(data)} bytes; at most {DOCUMENT_SIZE_MAX} are read")
+        raise InvalidManifestError(
+            f"it has {len(data)} bytes; at most {DOCUMENT_SIZE_MAX} are read"
+        )
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\0")):
         raise InvalidManifestError("it is not UTF-8")
     reader = _Reader(data)
@@ -74,7 +76,9 @@ class _Reader:
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if version != "1.0" or (encoding and encoding.lower()) not in _ENCODINGS:
-            raise InvalidManifestError(f"it is XML {version} in {encoding}; only 1.0 in UTF-8 is read")
+            raise InvalidManifestError(
+                f"it is XML {version} in {encoding}; only 1.0 in UTF-8 is read"
+            )
 
     def _start(self, name: str, given: list[str]) -> None:
         self._count += 1
@@ -87,7 +91,9 @@ class _Reader:
         attributes = dict(zip(given[::2], given[1::2], strict=True))
         for word in (name, *attributes):
             if not _NAME.fullmatch(word) or word == "xmlns":
-                raise InvalidManifestError(f"it has the name {word[:80]!r}; namespaces are not read")
+                raise InvalidManifestError(
+                    f"it has the name {word[:80]!r}; namespaces are not read"
+                )
         if any(len(value) > TEXT_SIZE_MAX for value in attributes.values()):
             raise InvalidManifestError("the value of an attribute is too long")
         element = Element(name, attributes, self.parser.CurrentByteIndex)

@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from amictl.bundles import manifest_xml, rsa_keys
 from amictl.bundles.image_tar import Extent, header_blocks, trailer
-from amictl.errors import ConflictError
+from amictl.errors import ConflictError, NotFoundError, StorageError
 from amictl.model.bundles import (
     PART_SIZE,
     BundleManifest,
@@ -22,8 +22,7 @@ from amictl.model.bundles import (
     part_name,
 )
 from amictl.progress import Progress, Step
-from amictl.storage.disk import Disk
-from amictl.volumes.targets import NewFile
+from amictl.storage.objects import ObjectBucket
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -69,41 +68,44 @@ class BundleKeys:
 
 
 class BundleFiles:
-    """The files of a bundle in a folder: each appears whole, and all go away if one fails."""
+    """The objects of a bundle: each appears whole, and all go away again if one fails."""
 
-    def __init__(self, folder: Path, disk: Disk) -> None:
-        self._folder = folder
-        self._disk = disk
-        self.written: list[Path] = []
+    def __init__(self, bucket: ObjectBucket) -> None:
+        self._bucket = bucket
+        self.written: list[str] = []
+        self._names: list[str] = []
 
-    def put(self, name: str, content: bytes | bytearray) -> None:
-        """Durable when it returns. Raises ConflictError if there is such a file, StorageError."""
-        path = self._folder / name
-        file = NewFile(path, len(content), self._disk, replace=False)
-        try:
-            file.write(0, memoryview(content))
-            file.commit()
-        except BaseException:
-            file.discard()
-            raise
-        self.written.append(path)
+    def put(self, name: str, content: bytes) -> None:
+        """Durable when it returns. Raises ObjectExistsError, StorageError."""
+        with self._bucket.create(name, {}, {}, None) as writer:
+            writer.write(content)
+            writer.finish()
+        self.written.append(self._bucket.where(name))
+        self._names.append(name)
 
-    def discard(self) -> None:
-        """Remove what was written. Never raises."""
-        for path in reversed(self.written):
-            with suppress(OSError):
-                self._disk.unlink(path)
+    def __enter__(self) -> "BundleFiles":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            for name in reversed(self._names):
+                with suppress(StorageError, NotFoundError):
+                    self._bucket.delete(name)
 
 
-def require_no_bundle(folder: Path, name: str) -> None:
+def require_no_bundle(bucket: ObjectBucket, name: str) -> None:
     """Raises ConflictError if files of this name are there."""
-    present = [path for path in (folder / manifest_name(name),) if path.exists()]
-    present += sorted(folder.glob(f"{name}.part.*"))
+    present = [one for one in (manifest_name(name),) if bucket.exists(one)]
+    present += bucket.names(f"{name}.part.")
     if present:
         raise ConflictError(
-            f"{str(present[0])!r} exists",
-            hint="give another --prefix or --destination, or remove what an interrupted bundling"
-            " left",
+            f"{bucket.where(present[0])!r} exists",
+            hint="give another --prefix or --destination, or remove what a killed bundling left",
         )
 
 
@@ -126,7 +128,7 @@ def write_parts(
     plain = _tar(disk, request, tar_digest.update, progress)
     for content in _split(_encrypted(_compressed(plain), secret)):
         name = part_name(request.name, len(parts))
-        files.put(name, content)
+        files.put(name, bytes(content))
         digest = hashlib.sha1(content, usedforsecurity=False).digest()
         parts.append(BundlePart(name, digest))
         bundled_size += len(content)

@@ -146,21 +146,13 @@ def registered_core(
 
 
 def bundled_core(
-    request: ImageRequest, root_device_name: str, snapshot_size: Callable[[str], int]
+    request: ImageRequest, root: str, snapshot_size: Callable[[str], int]
 ) -> ImageCore:
-    """The image whose root disk is a bundle, which no mapping names. EC2's RegisterImage.
-
-    Raises as `image_core`.
-    """
-    mappings = _mappings(request, root_device_name, {}, snapshot_size)
-    if root_device_name in mappings:
-        raise BlockDeviceMappingError(
-            f"the root device {root_device_name} is in the bundle, and cannot be mapped",
-            hint="give another --root-device-name, or leave its mapping out",
-        )
-    if not _DEVICE.fullmatch(root_device_name):
-        raise BlockDeviceMappingError(f"Invalid device name {root_device_name}")
-    return _core(request, root_device_name, mappings)
+    """The image whose root disk is a bundle, so that nothing maps it. Raises as `image_core`."""
+    mappings = _mappings(request, root, {}, snapshot_size)
+    if root in mappings:
+        raise BlockDeviceMappingError(f"the root device {root} is in the bundle: map it nowhere")
+    return _core(request, root, mappings)
 
 
 def root_mapping(core: ImageCore) -> Mapping:
