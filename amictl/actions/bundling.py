@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,16 @@ class BundleImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class UnbundleRequest:
-    """Which bundle is opened with what, and the folder that the image is to be in."""
+    """Which bundle is opened with what, and the folder that the image is to be in.
+
+    The parts are in the folder `source`, or beside the manifest.
+    """
 
     manifest: BundlePlace
     private_key: Path
     destination: Path
     certificate: Path | None = None
+    source: Path | None = None
     dry_run: bool = False
 
 
@@ -120,6 +124,9 @@ def unbundle_image(request: UnbundleRequest, surroundings: Surroundings) -> dict
     """
     bundle = opening.opened(request.manifest, request.private_key, request.certificate)
     manifest = bundle.manifest
+    if request.source is not None:
+        place = BundlePlace(DirectoryBucket(request.source), request.manifest.key)
+        bundle = replace(bundle, place=place)
     target = request.destination / manifest.name
     file = NewFile(target, manifest.size_bytes, Disk(), replace=False)
     try:

@@ -31,7 +31,7 @@ class BundlePlace:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OpenedBundle:
-    """A bundle, and the secret that opens its parts."""
+    """A bundle whose parts are beside `place`, and the secret that opens them."""
 
     place: BundlePlace
     manifest: BundleManifest
