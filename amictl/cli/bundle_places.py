@@ -1,5 +1,6 @@
 """Where a bundle is, from the words of the user."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ from amictl.cli.invocation import Invocation
 from amictl.errors import UsageError
 
 if TYPE_CHECKING:
+    from amictl.bundles.copying import BundleBuckets
     from amictl.bundles.opening import BundlePlace
 
 _MANIFEST = ".manifest.xml"
@@ -38,6 +40,18 @@ def in_place(invocation: Invocation, location: str) -> "BundlePlace":
             " or s3://BUCKET/FOLDER/image.manifest.xml",
         )
     return in_bucket(invocation, above or "/", name)
+
+
+def bundle_buckets(invocation: Invocation) -> "BundleBuckets":
+    """How bundles are found that are copied with their images, and where they can go."""
+    from amictl.bundles.copying import BundleBuckets
+    from amictl.cli.regions import default_directory
+
+    return BundleBuckets(
+        partial(in_place, invocation),
+        invocation.open_bucket,
+        default_directory().parent / "buckets",
+    )
 
 
 def absolute(location: str) -> str:

@@ -29,6 +29,9 @@ IMAGE_LOCATION = "image-location"
 BUNDLE_MANIFEST = "bundle-manifest-sha256"
 """Of the same: the digest of the manifest, which may not change."""
 
+BUNDLE_BUCKET = "bundle-bucket"
+"""Of the settings of a region: where the bundles of copied images go."""
+
 SOURCE_IMAGE = "source-image-id"
 SOURCE_IMAGE_REGION = "source-image-region"
 SOURCE_SNAPSHOT = "source-snapshot-id"

@@ -269,3 +269,47 @@ def test_who_has_the_ec2_key_opens_a_bundle_too(place: Place, disk: Path) -> Non
     assert place.fails(*words, *into) == (13, "InvalidManifest")
     place.run(*words, *into, "--certificate", place.signer.certificate)
     assert (place.folder / "bucket/disk.raw").read_bytes() == disk.read_bytes()
+
+
+def test_a_copy_takes_the_bundle_along(place: Place, disk: Path) -> None:
+    image_id = place.registered(place.uploaded(disk))
+    place.run("create-region", "other", "--directory", place.folder / "other")
+    words = ["copy-image", "--source-region", "local", "--source-image-id", image_id]
+    copies = [
+        place.run(*words, "--region", "other", "--name", name)["ImageId"] for name in ("one", "two")
+    ]
+    place.run("delete-bundle", "--bucket", "./bucket/old", "--prefix", "disk.raw")
+    (made,) = (place.folder / "data/amictl/buckets").iterdir()
+    assert sorted(path.name for path in made.iterdir()) == sorted(copies)
+    (region,) = place.run("describe-regions", "--region-names", "other")["Regions"]
+    assert region["Amictl"]["BundleBucket"] == str(made)
+    launch = ["launch-image", "--region", "other", "--image-id", copies[1], "--directory", "web"]
+    place.run(*launch, "--private-key", place.key)
+    assert (place.folder / "web/sda1.raw").read_bytes() == disk.read_bytes()
+
+
+def test_a_copy_goes_to_the_bucket_of_the_region(place: Place, disk: Path) -> None:
+    image_id = place.registered(place.uploaded(disk))
+    (place.folder / "theirs").mkdir()
+    place.run("modify-region", "local", "--bundle-bucket", "./theirs")
+    words = ["copy-image", "--source-region", "local", "--source-image-id", image_id]
+    copy = place.run(*words, "--name", "copy")["ImageId"]
+    (image,) = place.run("describe-images", "--image-ids", copy)["Images"]
+    assert image["ImageLocation"] == str(place.folder / "theirs" / copy / "disk.raw.manifest.xml")
+    assert Path(image["ImageLocation"]).exists()
+
+
+def test_a_copy_of_a_bundle_is_not_encrypted(place: Place, disk: Path) -> None:
+    image_id = place.registered(place.uploaded(disk))
+    words = ["copy-image", "--source-region", "local", "--source-image-id", image_id]
+    failed = place.fails(*words, "--name", "copy", "--encrypted")
+    assert failed == (15, "UnsupportedOperation")
+
+
+def test_a_copy_of_a_damaged_bundle_leaves_nothing(place: Place, disk: Path) -> None:
+    image_id = place.registered(place.uploaded(disk))
+    part = place.folder / "bucket/old/disk.raw.part.00"
+    part.write_bytes(bytes(part.stat().st_size))
+    words = ["copy-image", "--source-region", "local", "--source-image-id", image_id]
+    assert place.fails(*words, "--name", "copy") == (13, "CorruptStore")
+    assert files(place.folder / "data/amictl/buckets") == []
