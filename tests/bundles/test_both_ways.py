@@ -17,12 +17,13 @@ from amictl.bundles.opening import BundlePlace
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
 from amictl.storage.object_files import DirectoryBucket
-from tests.bundles.shell import Signer, bundle, new_signer, unbundle
+from tests.bundles.shell import Signer, bundle, new_signer, run, unbundle
 
 pytestmark = pytest.mark.needs("openssl", "gzip", "tar")
 
 SURROUNDINGS = Surroundings(lambda: datetime.now(UTC), os.urandom, Silent())
 MIB = 1 << 20
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -100,3 +101,15 @@ def test_what_is_empty_takes_no_room(tmp_path: Path, folder: Path, signer: Signe
     back = tmp_path / "back"
     back.mkdir()
     assert opened_by_us(manifest, signer, back).stat().st_blocks * 512 < 2 * MIB
+
+
+def test_the_recipe_of_the_manual_opens_a_bundle(
+    tmp_path: Path, folder: Path, signer: Signer
+) -> None:
+    image = sparse_image(tmp_path / "disk.img", 3 * MIB)
+    made_by_us(image, folder, signer)
+    page = (ROOT / "man" / "amictl-bundle.5").read_text()
+    recipe = page.partition("OPENING ONE")[2].partition(".nf\n")[2].partition(".fi")[0]
+    recipe = recipe.replace("\\-", "-").replace("\\e", "\\")
+    run(f"name=disk.img; private_key={signer.private_key}; {recipe}", folder)
+    assert (folder / "disk.img").read_bytes() == image.read_bytes()
