@@ -8,7 +8,7 @@ COMMANDS = {
     "bundle-image": Entry(
         f"{_COMMANDS}.bundles",
         "bundle_image",
-        "Make an instance-store bundle of a disk image, in the old format.",
+        "Make an instance-store bundle: a manifest and numbered parts.",
     ),
     "cancel-key-deletion": Entry(
         f"{_COMMANDS}.key_use",
@@ -320,7 +320,7 @@ COMMANDS = {
     "unbundle-image": Entry(
         f"{_COMMANDS}.bundles",
         "unbundle_image",
-        "Write the image of an instance-store bundle to a file.",
+        "Write the image of an instance-store bundle to a new, sparse file.",
     ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
