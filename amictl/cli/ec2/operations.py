@@ -32,10 +32,6 @@ _IMAGES = {
         "convert the disks with qemu-img convert -O raw and use create-image; nothing is changed"
         " inside of the guest"
     ),
-    "create-store-image-task": (
-        "this version does not pack an image into one object; copy the whole directory of a"
-        " region, and use check-store on the copy"
-    ),
     "create-restore-image-task": (
         "this version has no packed images to restore from; a directory that holds a copied region"
         " is opened with --store"
