@@ -32,13 +32,6 @@ _IMAGES = {
         "convert the disks with qemu-img convert -O raw and use create-image; nothing is changed"
         " inside of the guest"
     ),
-    "describe-import-image-tasks": "create-image is done when it ends, so nothing is left to watch",
-    "describe-export-image-tasks": "launch-image is done when it ends, so nothing is left to watch",
-    "create-store-image-task": (
-        "this version does not pack an image into one object; copy the whole directory of a"
-        " region, and use check-store on the copy"
-    ),
-    "describe-store-image-tasks": "this version does not pack images into objects",
     "create-restore-image-task": (
         "this version has no packed images to restore from; a directory that holds a copied region"
         " is opened with --store"
@@ -79,9 +72,6 @@ _SNAPSHOTS = (
         "import-snapshot": (
             "create-snapshot reads a raw disk image file directly; qemu-img convert -O raw makes"
             " one of VMDK, VHD or qcow2"
-        ),
-        "describe-import-snapshot-tasks": (
-            "create-snapshot shows its progress itself; describe-snapshots does for --no-wait"
         ),
         "modify-snapshot-tier": (
             "a store has one tier; the content of a snapshot is deduplicated, and alone it would"
@@ -150,7 +140,6 @@ _TASKS = {
     "describe-conversion-tasks": "there are no conversion tasks",
     "cancel-export-task": "there are no export tasks",
     "describe-export-tasks": "there are no export tasks",
-    "cancel-import-task": "there are no import tasks; interrupt create-snapshot with Ctrl-C",
     "import-instance": "use create-image on the disk image files of the machine",
     "create-instance-export-task": "use launch-image, which writes raw files and a QEMU command",
 }
