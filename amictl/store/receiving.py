@@ -8,6 +8,7 @@ is stored as it came, so that nothing is compressed again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import NamedTuple
@@ -25,6 +26,10 @@ from amictl.store.parallel import PerThread
 from amictl.store.writing import Writer
 
 _ZEROS = bytes(SEGMENT_SIZE)
+
+
+class DamagedSegmentError(CorruptStoreError):
+    """What arrived is not what its sender said; the message names the range of the volume."""
 
 
 class ArrivingFrame(NamedTuple):
@@ -45,6 +50,16 @@ class Arriving:
     index: int
     leaf: Leaf
     load: Callable[[], Sequence[ArrivingFrame]]
+
+
+@contextmanager
+def naming_segment(index: int, length: int) -> Iterator[None]:
+    """What is damaged in the block is damage of a segment of so many bytes."""
+    try:
+        yield
+    except CorruptStoreError as error:
+        start = index * SEGMENT_SIZE
+        raise DamagedSegmentError(f"bytes {start} to {start + length}: {error.message}") from error
 
 
 class SegmentOpener:
@@ -80,9 +95,9 @@ class SegmentOpener:
 class _Worker:
     """What one thread uses again for every segment."""
 
-    def __init__(self, opener: SegmentOpener, frames: FrameStorer) -> None:
+    def __init__(self, opener: SegmentOpener, storer: FrameStorer) -> None:
         self.opener = opener
-        self.frames = frames
+        self.storer = storer
 
 
 class Receiving:
@@ -103,20 +118,12 @@ class Receiving:
     def run(self, segments: Iterator[Arriving], threads: int) -> Ingested:
         """Store all segments that hold anything, in ascending order, and build the map.
 
-        Raises CorruptStoreError that names the range that is damaged, and what `segments` and
-        `load` raise. Nodes and frames are not yet all published.
+        Raises DamagedSegmentError, what `segments` and `load` raise, and what the store does.
+        Nodes and frames are not yet all published.
         """
         return self._making.run(self._segment, segments, threads)
 
     def _segment(self, arriving: Arriving) -> StoredSegment:
-        try:
-            return self._stored(arriving)
-        except CorruptStoreError as error:
-            start = arriving.index * SEGMENT_SIZE
-            stop = start + arriving.leaf.plain_length
-            raise CorruptStoreError(f"bytes {start} to {stop}: {error.message}") from error
-
-    def _stored(self, arriving: Arriving) -> StoredSegment:
         leaf = self._named(arriving.leaf)
         names, node = self._domain.encode_node(leaf, self._writer.random_bytes)
         zero = leaf.zero_length
@@ -125,7 +132,10 @@ class Receiving:
             return StoredSegment(arriving.index, names, 0, filled, zero)
         new = 0
         if filled:
-            new = self._store_content(leaf, arriving.load)
+            frames = arriving.load()
+            with naming_segment(arriving.index, leaf.plain_length):
+                data = self._workers.get().opener.open(leaf, frames)
+            new = self._store_content(leaf, data, frames)
         self._writer.add_stored_node(names.stored, node)
         return StoredSegment(arriving.index, names, new, filled - new, zero)
 
@@ -136,11 +146,9 @@ class Receiving:
         stored = tuple(None if name is None else next(following) for name in leaf.plain_names)
         return replace(leaf, names=stored)
 
-    def _store_content(self, leaf: Leaf, load: Callable[[], Sequence[ArrivingFrame]]) -> int:
+    def _store_content(self, leaf: Leaf, data: memoryview, frames: Sequence[ArrivingFrame]) -> int:
         """How many bytes were new."""
-        worker = self._workers.get()
-        frames = load()
-        data = worker.opener.open(leaf, frames)
+        storer = self._workers.get().storer
         chunks = list(_chunks(leaf))
         new = self._writer.claim_new([chunk.stored for chunk in chunks])
         count = sum(
@@ -152,10 +160,10 @@ class Receiving:
             new[first:stop] = [False] * len(own)
             # As a compressor of ours decides it.
             if len(payload) + len(plain) // 32 >= len(plain):
-                worker.frames.store_frame(own, CODEC_STORED, plain)
+                storer.store_frame(own, CODEC_STORED, plain)
             else:
-                worker.frames.store_frame(own, CODEC_ZSTD, payload)
-        worker.frames.store(data, chunks, new)
+                storer.store_frame(own, CODEC_ZSTD, payload)
+        storer.store(data, chunks, new)
         return count
 
 
