@@ -10,7 +10,18 @@ from amictl import errors
 from amictl.content.compressing import Decompressor
 from amictl.content.domains import SealedDomain
 from amictl.content.sealing import derive
-from amictl.formats import current, frame, node, pack, records, run
+from amictl.formats import (
+    archive_manifest,
+    archive_map,
+    archive_members,
+    current,
+    frame,
+    node,
+    pack,
+    records,
+    run,
+    tar,
+)
 from amictl.model.records import SnapshotCore
 from tests.golden import make_sealed_vectors as sealed
 
@@ -77,6 +88,10 @@ AGAIN: dict[str, Callable[[bytes], bytes]] = {
     "pack": pack_again,
     "current": lambda data: current.encode(current.decode(data)),
     "run": run_checked,
+    "tar-header": lambda data: tar.encode(tar.decode(data)),
+    "archive-map": lambda data: archive_map.encode(archive_map.decode(data)),
+    "archive-manifest": lambda data: archive_manifest.encode(archive_manifest.decode(data, "here")),
+    "archive-members": lambda data: archive_members.encode(archive_members.decode(data, "here")),
     "snapshot": lambda data: records.encode(records.decode(data, SnapshotCore, "here")),
 }
 
