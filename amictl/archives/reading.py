@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from amictl.archives.contents import Contents, naming, read_member
 from amictl.archives.sealed import OpenKey, Unsealer
+from amictl.archives.sound_images import require_sound_image
 from amictl.errors import InvalidArchiveError
 from amictl.formats import archive_manifest, archive_members
 from amictl.formats.archive_members import place_of
@@ -54,6 +55,7 @@ def open_archive(source: ObjectSource, contents: Contents, open_key: OpenKey) ->
             data = unsealer.open(data, MANIFEST + SEALED)
         manifest = archive_manifest.decode(data, MANIFEST)
         _require_same(manifest, contents.members)
+        require_sound_image(manifest)
     return Archive(source, contents, manifest, unsealer)
 
 

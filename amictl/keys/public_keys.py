@@ -8,8 +8,10 @@ import binascii
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from amictl.errors import UsageError
+from amictl.storage.disk import as_storage_error
 
 SIGNATURE_SIZE = 64
 
@@ -17,6 +19,7 @@ _SIZE_MAX = 1 << 20
 _TYPE = "ssh-ed25519"
 _RAW_SIZE = 32
 _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
+_HINT = "write lines as in an OpenSSH .pub file, ssh-ed25519 AAAA…, or public keys in PEM"
 _BLOB = len(_TYPE).to_bytes(4, "big") + _TYPE.encode() + _RAW_SIZE.to_bytes(4, "big")
 
 
@@ -48,7 +51,13 @@ def public_keys(text: bytes, place: str) -> tuple[PublicKey, ...]:
     return keys
 
 
-_HINT = "write lines as in an OpenSSH .pub file, ssh-ed25519 AAAA…, or public keys in PEM"
+def public_keys_in(path: Path) -> tuple[PublicKey, ...]:
+    """The same from a file by its path. Raises UsageError, StorageError."""
+    try:
+        with path.open("rb") as file:
+            return public_keys(file.read(_SIZE_MAX + 1), repr(str(path)))
+    except OSError as error:
+        raise as_storage_error(error, "read", path) from error
 
 
 def signer(signature: bytes, data: bytes, keys: Sequence[PublicKey]) -> PublicKey | None:

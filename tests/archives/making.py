@@ -1,7 +1,7 @@
 """Archives made of raw bytes with the format modules alone, by another writer than amictl's own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import accumulate, pairwise
 
@@ -40,17 +40,6 @@ AVERAGE = 16_384
 MEMBER_SEGMENTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A disk to archive. `frames` cuts a segment, whose chunks are at these bounds, into frames."""
-
-    content: bytes
-    frames: Callable[[Leaf], list[int]] = field(default=lambda leaf: mebibytes(leaf))
-    key_id: str | None = None
-    holes: bool = True
-    lie: Callable[[Leaf], Leaf] = field(default=lambda leaf: leaf)
-
-
 def mebibytes(leaf: Leaf) -> list[int]:
     """Bounds of frames of a MiB."""
     length = sum(leaf.lengths)
@@ -60,6 +49,17 @@ def mebibytes(leaf: Leaf) -> list[int]:
 def chunks(leaf: Leaf) -> list[int]:
     """Bounds of frames of one chunk or run of zeros each."""
     return list(accumulate(leaf.lengths, initial=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk to archive. `frames` cuts a segment, whose chunks are at these bounds, into frames."""
+
+    content: bytes
+    frames: Callable[[Leaf], list[int]] = mebibytes
+    key_id: str | None = None
+    holes: bool = True
+    lie: Callable[[Leaf], Leaf] = lambda leaf: leaf
 
 
 def snapshot_id(number: int) -> str:
@@ -109,9 +109,7 @@ def disk_members(number: int, disk: Disk, per_member: int = MEMBER_SEGMENTS) -> 
     ]
 
 
-def _member(
-    number: int, own: int, disk: Disk, first: int, segments: list[Leaf | Blank]
-) -> bytes:
+def _member(number: int, own: int, disk: Disk, first: int, segments: list[Leaf | Blank]) -> bytes:
     compressor = zstandard.ZstdCompressor(level=3, write_content_size=True)
     start = first * SEGMENT_SIZE
     plain = disk.content[start : start + len(segments) * SEGMENT_SIZE]

@@ -39,10 +39,6 @@ _IMAGES = {
         " region, and use check-store on the copy"
     ),
     "describe-store-image-tasks": "this version does not pack images into objects",
-    "create-restore-image-task": (
-        "this version has no packed images to restore from; a directory that holds a copied region"
-        " is opened with --store"
-    ),
 } | same(
     "nothing outside of the region uses its images, so there is no use to report; describe-images"
     " shows LastLaunchedTime",
