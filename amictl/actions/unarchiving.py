@@ -10,6 +10,7 @@ from amictl.archives.restored import (
     RestoredDisk,
     complete_disk,
     key_of_restored,
+    planned_disk,
     record_disk,
 )
 from amictl.archives.sealed import OpenKey

@@ -47,8 +47,9 @@ def mebibytes(leaf: Leaf) -> list[int]:
 
 
 def chunks(leaf: Leaf) -> list[int]:
-    """Bounds of frames of one chunk or run of zeros each."""
-    return list(accumulate(leaf.lengths, initial=0))
+    """Bounds of frames of one chunk or run of zeros each, if they are not cut by a MiB."""
+    bounds = accumulate(leaf.lengths, initial=0)
+    return sorted({*bounds, *mebibytes(leaf)})
 
 
 @dataclass(frozen=True, slots=True)
