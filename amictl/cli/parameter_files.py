@@ -17,13 +17,13 @@ def text_or_file(text: str) -> str:
     read.
     """
     if text.startswith(PREFIX):
-        home = os.path.expanduser(text.removeprefix(PREFIX))  # noqa: PTH111 - keeps ~unknown
-        return _text_of(os.path.expandvars(home))
+        return _text_of(text.removeprefix(PREFIX))
     return text
 
 
 def _text_of(path: str) -> str:
     try:
+        path = os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111 - keeps ~unknown
         with Path(path).open(encoding="utf-8") as file:
             text = file.read(SIZE_MAX + 1)
     except ValueError:

@@ -35,6 +35,7 @@ FAULTS = {
     "file-that-is-a-folder": ("DeviceName@=file:///proc/self", "cannot read"),
     "file-of-another-user": ("DeviceName@=file:///proc/1/nothing", "cannot read"),
     "file-with-a-zero-byte-in-its-name": ("DeviceName@=file:///a\0b", "is not UTF-8"),
+    "file-of-a-user-with-a-zero-byte": ("file://~a\0b", "is not UTF-8"),
     "file-without-end": ("DeviceName@=file:///dev/zero", "larger than"),
     "file-that-is-not-text": ("DeviceName@=file:///proc/self/auxv", "not UTF-8"),
     "json-key-twice": (JSON.replace('"Ebs"', '"DeviceName": "x", "Ebs"'), "twice"),
