@@ -94,6 +94,18 @@ class KeyNotFoundError(NotFoundError):
     code = "NotFoundException"
 
 
+class BucketNotFoundError(NotFoundError):
+    """No bucket has this name, or it is not where its name says."""
+
+    code = "NoSuchBucket"
+
+
+class ObjectNotFoundError(NotFoundError):
+    """No object has this key, or no file this path."""
+
+    code = "NoSuchKey"
+
+
 class BusyError(AmictlError):
     """Somebody else holds a lock, or a wait ran out."""
 
@@ -145,6 +157,12 @@ class ImageNameDuplicateError(ConflictError):
         return cls(f"AMI name {name} is already in use by AMI {holder}", hint=hint)
 
 
+class ObjectExistsError(ConflictError):
+    """An object has this key already; none is ever replaced."""
+
+    code = "PreconditionFailed"
+
+
 class SourceInUseError(ConflictError):
     """The disk is open for writing somewhere, so its content is not at rest."""
 
@@ -161,6 +179,12 @@ class VolumeInUseError(ConflictError):
     """Somebody has the disk of this volume open for writing."""
 
     code = "VolumeInUse"
+
+
+class TaskCancelledError(ConflictError):
+    """Somebody cancelled the task that was at work."""
+
+    code = "TaskCancelled"
 
 
 class WaiterError(ConflictError):
