@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
-MODULES = ("golden_vectors", "identity_files", "configurations", "command_values")
+MODULES = (
+    "golden_vectors",
+    "identity_files",
+    "configurations",
+    "command_values",
+    "archive_tar_vectors",
+    "archive_document_vectors",
+    "archive_member_vectors",
+)
 
 
 @dataclass(frozen=True, slots=True)

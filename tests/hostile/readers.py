@@ -1,9 +1,10 @@
 """The readers that the vectors go through, each the real one: bytes in, an error or nothing out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from amictl.errors import KeyUnavailableError
+from amictl.errors import CorruptStoreError, KeyUnavailableError
 from amictl.formats import config
+from amictl.progress import Silent
 from tests.golden.readers import AGAIN
 
 Reader = Callable[[bytes], object]
@@ -31,6 +32,43 @@ def read_structure(data: bytes) -> None:
     shapes.read(data.decode(), shapes.BLOCK_DEVICE_MAPPING)
 
 
+class Whole:
+    """An object that is in memory."""
+
+    where = "s3://bucket/ami.bin"
+    metadata: Mapping[str, str] = {}
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        found = self._data[offset : offset + length]
+        if offset < 0 or len(found) != length:
+            raise CorruptStoreError(f"{self.where} ends before byte {offset + length}")
+        return found
+
+    def close(self) -> None:
+        pass
+
+
+def read_archive(data: bytes) -> None:
+    """All of an archive, as `verify-archive` reads it with the key."""
+    from amictl.archives.contents import read_contents
+    from amictl.archives.reading import open_archive
+    from amictl.archives.sound_images import require_sound_image
+    from amictl.archives.verifying import verify_disk, verify_members
+    from tests.hostile.archives import open_key
+
+    source = Whole(data)
+    contents = read_contents(source)
+    archive = open_archive(source, contents, open_key)
+    verify_members(source, contents, Silent())
+    require_sound_image(archive.manifest)
+    for number in range(len(archive.manifest.disks)):
+        verify_disk(archive, number, Silent())
+
+
 def _nobody_knows(place: str) -> str:
     raise KeyUnavailableError(f"nobody knows the passphrase of {place}")
 
@@ -40,6 +78,7 @@ READERS: dict[str, Reader] = {
     "identity-file": read_identity_file,
     "configuration": read_configuration,
     "structure": read_structure,
+    "archive": read_archive,
 }
 
 
@@ -50,6 +89,7 @@ def warm() -> None:
     import pyrage
     import tomlkit
 
+    import amictl.archives.verifying
     import amictl.cli.shapes
     import amictl.keys.identities
 
