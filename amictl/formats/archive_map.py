@@ -98,6 +98,7 @@ def decode(data: Buffer) -> MemberMap:
     Raises CorruptStoreError unless `encode` could have written it of a member that holds together.
     """
     view = memoryview(data)
+    refuse(len(view) < LEAD_SIZE + _HEAD.size + _DIGEST_SIZE, "the map of a member is truncated")
     refuse(size_in(view[:LEAD_SIZE]) != len(view), "the map of a member has a wrong length")
     body = view[LEAD_SIZE:-_DIGEST_SIZE]
     refuse(blake3(body).digest() != view[-_DIGEST_SIZE:], "the map of a member is damaged")

@@ -4,6 +4,7 @@ A reader makes the header that it expects and compares all 512 bytes, so that no
 tar can say (links, devices, paths, extensions) is ever looked at.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -15,16 +16,16 @@ END = bytes(2 * BLOCK_SIZE)
 
 SIZE_MAX = 8**11 - 1
 TIME_MAX = 8**11 - 1
-NAME_SIZE = 100
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x")
 _MODE, _ZERO, _NO_SUM = b"0000644", b"0000000", b" " * 8
+_NAME, _OCTAL = re.compile(rb"[!-~]{1,99}"), re.compile(rb"[0-7]{11}")
 _SUM_START, _SUM_STOP = 148, 156
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A member: its name in ASCII, the size of its content in bytes, seconds since 1970."""
+    """A member: its name in visible ASCII, the size of its content in bytes, seconds since 1970."""
 
     name: str
     size: int
@@ -34,7 +35,7 @@ class Header:
 def encode(header: Header) -> bytes:
     """The 512 bytes before the content of a member."""
     name = header.name.encode("ascii")
-    assert 0 < len(name) < NAME_SIZE
+    assert _NAME.fullmatch(name)
     assert 0 <= header.size <= SIZE_MAX
     assert 0 <= header.mtime <= TIME_MAX
     size, mtime = b"%011o" % header.size, b"%011o" % header.mtime
@@ -50,9 +51,7 @@ def decode(block: bytes) -> Header:
     fields = _HEADER.unpack(block)
     name, size, mtime = fields[0].rstrip(b"\0"), fields[4][:11], fields[5][:11]
     refuse(
-        not (size.isdigit() and mtime.isdigit() and name.isascii() and 0 < len(name) < NAME_SIZE)
-        or b"8" in size + mtime
-        or b"9" in size + mtime,
+        not (_NAME.fullmatch(name) and _OCTAL.fullmatch(size) and _OCTAL.fullmatch(mtime)),
         "the archive has a header that is not in canonical form",
     )
     header = Header(name.decode("ascii"), int(size, 8), int(mtime, 8))

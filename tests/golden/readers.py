@@ -8,7 +8,18 @@ from collections.abc import Callable
 from amictl.content.compressing import Decompressor
 from amictl.content.domains import SealedDomain
 from amictl.content.sealing import derive
-from amictl.formats import current, frame, node, pack, records, run
+from amictl.formats import (
+    archive_manifest,
+    archive_map,
+    archive_members,
+    current,
+    frame,
+    node,
+    pack,
+    records,
+    run,
+    tar,
+)
 from amictl.model.records import SnapshotCore
 from tests.golden import make_sealed_vectors as sealed
 
@@ -66,5 +77,9 @@ AGAIN: dict[str, Callable[[bytes], bytes]] = {
     "pack": pack_again,
     "current": lambda data: current.encode(current.decode(data)),
     "run": run_checked,
+    "tar-header": lambda data: tar.encode(tar.decode(data)),
+    "archive-map": lambda data: archive_map.encode(archive_map.decode(data)),
+    "archive-manifest": lambda data: archive_manifest.encode(archive_manifest.decode(data, "here")),
+    "archive-members": lambda data: archive_members.encode(archive_members.decode(data, "here")),
     "snapshot": lambda data: records.encode(records.decode(data, SnapshotCore, "here")),
 }
