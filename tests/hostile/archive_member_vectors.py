@@ -1,10 +1,9 @@
-"""Faults of the members of disks: maps, frames, and what is sealed."""
+"""Faults of the members of disks: maps and frames."""
 
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pyrage
 import zstandard
 
 from tests.hostile.archives import (
@@ -21,11 +20,9 @@ from tests.hostile.archives import (
     fingerprint,
     leaf_entry,
     plain_bytes,
-    sealed_to,
     zero_frame,
 )
 from tests.hostile.corpus import Vector
-from tests.hostile.identity_files import AGE, END, OTHER_KEY, SECRET, protected
 
 Change = Callable[[Archive], object]
 INVALID = "InvalidArchiveError"
@@ -83,6 +80,10 @@ def words(*words: int, names: bytes = b"") -> bytes:
     return FINGERPRINT + struct.pack(f"<H{len(words)}I", len(words), *words) + names
 
 
+def swapped(parts: list[Part]) -> None:
+    parts[-2].content, parts[-1].content = parts[-1].content, parts[-2].content
+
+
 _ZERO = 1 << 31
 _NAME = bytes(32)
 
@@ -118,7 +119,9 @@ MAPS = {
     "frame-of-no-stored-bytes": table(lambda rows: rows.__setitem__(0, (0, MIB))),
     "frame-of-no-plain-bytes": table(lambda rows: rows.insert(0, (13, 0))),
     "frame-of-4-gib-stored": table(lambda rows: rows.__setitem__(0, (2**32 - 1, MIB))),
-    "frames-that-sum-to-2-to-64": table(lambda rows: rows.__setitem__(slice(0, 4), [(9, 2**32 - 1)] * 4)),
+    "frames-that-sum-to-2-to-64": table(
+        lambda rows: rows.__setitem__(slice(0, 4), [(9, 2**32 - 1)] * 4)
+    ),
     "frame-over-a-mebibyte": table(
         lambda rows: rows.__setitem__(slice(0, 2), [(rows[0][0], MIB + 1), (rows[1][0], MIB - 1)])
     ),
@@ -178,12 +181,8 @@ MAPS = {
     "member-of-a-map-alone": lambda archive: setattr(
         archive, "change_parts", lambda parts: setattr(parts[1], "content", parts[1].content[:200])
     ),
-    "contents-of-members-swapped": lambda archive: setattr(archive, "change_parts", _swapped),
+    "contents-of-members-swapped": lambda archive: setattr(archive, "change_parts", swapped),
 }
-
-
-def _swapped(parts: list[Part]) -> None:
-    parts[-2].content, parts[-1].content = parts[-1].content, parts[-2].content
 
 
 def too_many_frames() -> Change:
@@ -215,7 +214,9 @@ def raw(data: bytes, *, last: bool = False) -> bytes:
 
 def raw_blocks(data: bytes) -> list[bytes]:
     size = 131_072
-    return [raw(data[at : at + size], last=at + size >= len(data)) for at in range(0, len(data), size)]
+    return [
+        raw(data[at : at + size], last=at + size >= len(data)) for at in range(0, len(data), size)
+    ]
 
 
 def repeated(count: int) -> list[bytes]:
@@ -228,7 +229,9 @@ def compressed(**parameters: Any) -> bytes:
 
 
 def with_dictionary() -> bytes:
-    dictionary = zstandard.ZstdCompressionDict(PLAIN[:4096], dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    dictionary = zstandard.ZstdCompressionDict(
+        PLAIN[:4096], dict_type=zstandard.DICT_TYPE_RAWCONTENT
+    )
     return compressed(dict_data=dictionary)
 
 
@@ -280,7 +283,9 @@ FRAMES = {
     "zstd-instead-gzip": frame(b"\x1f\x8b\x08" + bytes(100)),
     "zstd-of-other-bytes": frame(zstd(MIB, *repeated(8))),
     "zeros-of-letters": frame(
-        zero_frame(2 * SEGMENT).replace(b"\0" + block(1, 131_072, b"\0"), b"x" + block(1, 131_072, b"\0"), 1),
+        zero_frame(2 * SEGMENT).replace(
+            b"\0" + block(1, 131_072, b"\0"), b"x" + block(1, 131_072, b"\0"), 1
+        ),
         at=4,
         plain=2 * SEGMENT,
     ),
@@ -300,114 +305,7 @@ FRAMES = {
 }
 
 
-# --- what is sealed ----------------------------------------------------------------------------
-
-
-def identity(text: bytes) -> Change:
-    return lambda archive: setattr(archive, "identity", text)
-
-
-def key_file(data: bytes) -> Change:
-    return lambda archive: setattr(
-        archive, "change_parts", lambda parts: setattr(parts[0], "content", data)
-    )
-
-
-def sealed(at: int, change: Callable[[bytes], bytes]) -> Change:
-    """A member, after it was sealed, is changed so."""
-
-    def changed(parts: list[Part]) -> None:
-        parts[at].content = change(parts[at].content)
-
-    return lambda archive: setattr(archive, "change_parts", changed)
-
-
-def sealed_by(seal: Callable[[bytes], bytes]) -> Change:
-    return lambda archive: setattr(archive, "seal", seal)
-
-
-def _of_another(data: bytes) -> bytes:
-    return sealed_to(data, str(pyrage.x25519.Identity.generate().to_public()))
-
-
-def _of_two(data: bytes) -> bytes:
-    one = pyrage.x25519.Identity.from_str(SECRET).to_public()
-    other = pyrage.x25519.Identity.generate().to_public()
-    return bytes(pyrage.encrypt(data, [one, other]))
-
-
-_PLUGIN = b"AGE-PLUGIN-X-1QQQ\n"
-
-SEALED = {
-    "key-empty-inside": identity(b""),
-    "key-of-two-identities": identity(f"{SECRET}\n{SECRET}\n".encode()),
-    "key-with-a-comment": identity(f"# a comment\n{SECRET}\n".encode()),
-    "key-without-newline": identity(SECRET.encode()),
-    "key-in-small-letters": identity(f"{SECRET.lower()}\n".encode()),
-    "key-of-a-plugin": identity(_PLUGIN),
-    "key-of-noise": identity(bytes(range(256))),
-    "key-of-a-mebibyte": identity(SECRET.encode() * 14_000),
-    "key-file-of-noise": key_file(bytes(range(256))),
-    "key-file-for-a-passphrase": key_file(protected("18")),
-    "key-file-for-a-passphrase-of-factor-30": key_file(protected("30")),
-    "key-file-of-65-recipients": key_file(AGE + OTHER_KEY * 65 + END),
-    "key-file-of-a-thousand-recipients": key_file(AGE + OTHER_KEY * 700 + END),
-    "key-file-without-recipients": key_file(AGE + END),
-    "key-file-without-end": key_file(AGE + OTHER_KEY),
-    "key-file-truncated": sealed(0, lambda data: data[:-1]),
-    "key-file-with-a-byte-behind": sealed(0, lambda data: data + b"\0"),
-    "key-file-armored": key_file(
-        bytes(
-            pyrage.encrypt(
-                f"{SECRET}\n".encode(),
-                [pyrage.x25519.Identity.from_str(SECRET).to_public()],
-                armored=True,
-            )
-        )
-    ),
-    "manifest-not-sealed": sealed(1, lambda _: b"{}\n"),
-    "manifest-sealed-twice": sealed(1, sealed_to),
-    "manifest-says-plain": lambda archive: archive.manifest.update(Encrypted=False),
-    "manifest-truncated-when-sealed": sealed(1, lambda data: data[:-1]),
-    "manifest-with-a-byte-behind-when-sealed": sealed(1, lambda data: data + b"\0"),
-    "manifest-with-a-bit-flipped": sealed(1, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
-    "member-truncated-when-sealed": sealed(2, lambda data: data[:-1]),
-    "member-with-a-bit-flipped": sealed(2, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
-    "member-for-a-passphrase": sealed(2, lambda _: protected("18")),
-    "member-for-a-passphrase-of-factor-30": sealed(2, lambda _: protected("30")),
-    "member-of-100-recipients": sealed(2, lambda _: AGE + OTHER_KEY * 100 + END),
-    "members-sealed-to-another": sealed_by(_of_another),
-    "members-sealed-to-two": sealed_by(_of_two),
-    "members-sealed-twice": sealed_by(lambda data: sealed_to(sealed_to(data))),
-    "sealed-members-swapped": lambda archive: setattr(archive, "change_parts", _swapped),
-    "key-missing": lambda archive: setattr(archive, "change_parts", lambda parts: parts[1:]),
-    "key-after-the-manifest": lambda archive: setattr(
-        archive, "change_parts", lambda parts: [parts[1], parts[0], *parts[2:]]
-    ),
-    "plain-member-among-sealed-ones": lambda archive: setattr(
-        archive, "change_parts", lambda parts: setattr(parts[3], "name", "disk-1/000000.zst")
-    ),
-    "disk-of-4-pib-when-sealed": lambda archive: archive.manifest["Disks"][0].update(
-        SizeBytes=1 << 52
-    ),
-    "sealed-map-of-another-archive": member(archive_id=bytes(16)),
-    "sealed-map-of-another-disk": member(disk=1),
-    "sealed-fingerprint-wrong": entry(leaf_entry(FIRST_SEGMENT, bytes(16))),
-    "sealed-zstd-bomb": frame(zstd(MIB, *repeated(2000))),
-}
-
-
 def vectors() -> Iterator[Vector]:
-    yield Vector("archive", "right-sealed", None, "", lambda: built(lambda _: None, sealed=True))
     plain = {**MAPS, "frames-2048-of-a-segment": too_many_frames(), **FRAMES}
     for fault, change in plain.items():
         yield Vector("archive", fault, INVALID, "", lambda change=change: built(change))
-    for fault, change in SEALED.items():
-        make = lambda change=change: built(change, sealed=True)  # noqa: E731
-        yield Vector("archive", fault, INVALID, "", make)
-    nobody = lambda archive: setattr(archive, "owner", str(_NOBODY))  # noqa: E731
-    make = lambda: built(nobody, sealed=True)  # noqa: E731
-    yield Vector("archive", "key-file-to-another", "KeyUnavailableError", "", make)
-
-
-_NOBODY = pyrage.x25519.Identity.generate().to_public()
