@@ -63,6 +63,11 @@ COMMANDS = {
         "create_snapshots",
         "Store the content of several disks at one moment.",
     ),
+    "create-store-image-task": Entry(
+        f"{_COMMANDS}.archiving",
+        "create_store_image_task",
+        "Write an image to a bucket, as one object that stands alone.",
+    ),
     "create-tags": Entry(
         f"{_COMMANDS}.tags", "create_tags", "Give tags to images, snapshots and volumes."
     ),

@@ -114,7 +114,15 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     region("restore-image-from-recycle-bin", "--image-id", other)
     region("delete-rule", "--identifier", rules[0])
     region("delete-volume", "--volume-id", volume)
+    store_an_image(region, image)
     call_all_about_keys(region)
+
+
+def store_an_image(region: Region, image: str) -> None:
+    bucket = region.amictl.folder / "bucket"
+    bucket.mkdir()
+    stored = region("create-store-image-task", "--image-id", image, "--bucket", str(bucket))
+    assert (bucket / stored["ObjectKey"]).exists()
 
 
 def call_all_about_keys(region: Region) -> None:

@@ -34,10 +34,6 @@ _IMAGES = {
     ),
     "describe-import-image-tasks": "create-image is done when it ends, so nothing is left to watch",
     "describe-export-image-tasks": "launch-image is done when it ends, so nothing is left to watch",
-    "create-store-image-task": (
-        "this version does not pack an image into one object; copy the whole directory of a"
-        " region, and use check-store on the copy"
-    ),
     "describe-store-image-tasks": "this version does not pack images into objects",
     "create-restore-image-task": (
         "this version has no packed images to restore from; a directory that holds a copied region"
