@@ -32,7 +32,8 @@ from amictl.keys import age_headers
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, StoreConfig
 from amictl.store.index import Run
 from tests.hostile import archives
-from tests.hostile.archive_member_vectors import FRAMES, MAPS
+from tests.hostile.archive_frame_vectors import FRAMES
+from tests.hostile.archive_member_vectors import MAPS
 from tests.hostile.corpus import corpus
 from tests.hostile.readers import READERS, Whole
 
@@ -190,14 +191,14 @@ def _start_of_the_end() -> int:
 def _ends() -> Iterator[bytes]:
     """The end of every archive of the corpus that begins as the right one does."""
     start = _start_of_the_end()
-    for vector in corpus("archive_tar_vectors", "archive_document_vectors"):
+    for vector in corpus("archive_tar_vectors", "archive_table_vectors"):
         if vector.name.startswith(("archive.row-", "archive.sums-", "archive.sign")):
             yield vector.make()[start:]
 
 
 def _members() -> Iterator[bytes]:
     """The first member of every archive in whose members something is wrong."""
-    for change in (*MAPS.values(), *FRAMES.values()):
+    for change, _ in (*MAPS.values(), *FRAMES.values()):
         archive = archives.Archive()
         change(archive)
         yield archive.members[0].bytes

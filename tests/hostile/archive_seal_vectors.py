@@ -4,19 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pyrage
 
-from tests.hostile.archive_member_vectors import (
-    INVALID,
-    Change,
-    entry,
-    frame,
-    member,
-    repeated,
-    swapped,
-    zstd,
-)
+from tests.hostile.archive_frame_vectors import repeated, zstd
+from tests.hostile.archive_member_vectors import INVALID, Change, entry, frame, member, swapped
 from tests.hostile.archives import FIRST_SEGMENT, MIB, Part, built, leaf_entry, sealed_to
 from tests.hostile.corpus import Vector
-from tests.hostile.identity_files import AGE, END, OTHER_KEY, SECRET, protected
+from tests.hostile.identity_files import AGE, END, OTHER_KEY, SECRET, armored, protected
 
 _NOBODY = pyrage.x25519.Identity.generate().to_public()
 
@@ -57,74 +49,148 @@ def _of_two(data: bytes) -> bytes:
 _PLUGIN = b"AGE-PLUGIN-X-1QQQ\n"
 
 SEALED = {
-    "key-empty-inside": identity(b""),
-    "key-of-two-identities": identity(f"{SECRET}\n{SECRET}\n".encode()),
-    "key-with-a-comment": identity(f"# a comment\n{SECRET}\n".encode()),
-    "key-without-newline": identity(SECRET.encode()),
-    "key-in-small-letters": identity(f"{SECRET.lower()}\n".encode()),
-    "key-of-a-plugin": identity(_PLUGIN),
-    "key-of-noise": identity(bytes(range(256))),
-    "key-of-60-kib": identity(SECRET.encode() * 800),
-    "key-file-of-noise": key_file(bytes(range(256))),
-    "key-file-for-a-passphrase": key_file(protected("18")),
-    "key-file-for-a-passphrase-of-factor-30": key_file(protected("30")),
-    "key-file-of-65-recipients": key_file(AGE + OTHER_KEY * 65 + END),
-    "key-file-of-a-thousand-recipients": key_file(AGE + OTHER_KEY * 700 + END),
-    "key-file-without-end": key_file(AGE + OTHER_KEY),
-    "key-file-armored": key_file(
-        bytes(
-            pyrage.encrypt(
-                f"{SECRET}\n".encode(),
-                [pyrage.x25519.Identity.from_str(SECRET).to_public()],
-                armored=True,
-            )
-        )
+    "key-empty-inside": (identity(b""), "what is in key.age is not an identity of age"),
+    "key-of-two-identities": (
+        identity(f"{SECRET}\n{SECRET}\n".encode()),
+        "what is in key.age is not an identity of age",
     ),
-    "manifest-not-sealed": sealed(1, lambda _: b"{}\n"),
-    "manifest-sealed-twice": sealed(1, sealed_to),
-    "manifest-says-plain": lambda archive: archive.manifest.update(Encrypted=False),
-    "manifest-truncated-when-sealed": sealed(1, lambda data: data[:-1]),
-    "manifest-with-a-byte-behind-when-sealed": sealed(1, lambda data: data + b"\0"),
-    "manifest-with-a-bit-flipped": sealed(1, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
-    "member-truncated-when-sealed": sealed(2, lambda data: data[:-1]),
-    "member-with-a-bit-flipped": sealed(2, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
-    "member-for-a-passphrase": sealed(2, lambda _: protected("18")),
-    "member-for-a-passphrase-of-factor-30": sealed(2, lambda _: protected("30")),
-    "member-of-100-recipients": sealed(2, lambda _: AGE + OTHER_KEY * 100 + END),
-    "members-sealed-to-another": sealed_by(_of_another),
-    "members-sealed-to-two": sealed_by(_of_two),
-    "members-sealed-twice": sealed_by(lambda data: sealed_to(sealed_to(data))),
-    "sealed-members-swapped": lambda archive: setattr(archive, "change_parts", swapped),
-    "key-missing": lambda archive: setattr(archive, "change_parts", lambda parts: parts[1:]),
-    "key-after-the-manifest": lambda archive: setattr(
-        archive, "change_parts", lambda parts: [parts[1], parts[0], *parts[2:]]
+    "key-with-a-comment": (
+        identity(f"# a comment\n{SECRET}\n".encode()),
+        "what is in key.age is not an identity of age",
     ),
-    "plain-member-among-sealed-ones": lambda archive: setattr(
-        archive, "change_parts", lambda parts: setattr(parts[3], "name", "disk-1/000000.zst")
+    "key-without-newline": (identity(SECRET.encode()), "is not an identity of age"),
+    "key-in-small-letters": (identity(f"{SECRET.lower()}\n".encode()), "is not an identity of age"),
+    "key-of-a-plugin": (identity(_PLUGIN), "what is in key.age is not an identity of age"),
+    "key-of-noise": (identity(bytes(range(256))), "what is in key.age is not an identity of age"),
+    "key-of-60-kib": (
+        identity(SECRET.encode() * 800),
+        "what is in key.age is not an identity of age",
     ),
-    "disk-of-4-pib-when-sealed": lambda archive: archive.manifest["Disks"][0].update(
-        SizeBytes=1 << 52
+    "key-file-of-noise": (
+        key_file(bytes(range(256))),
+        "key.age cannot be opened: it is not an age file",
     ),
-    "sealed-map-of-another-archive": member(archive_id=bytes(16)),
-    "sealed-map-of-another-disk": member(disk=1),
-    "sealed-fingerprint-wrong": entry(leaf_entry(FIRST_SEGMENT, bytes(16))),
-    "sealed-zstd-bomb": frame(zstd(MIB, *repeated(2000))),
+    "key-file-for-a-passphrase": (key_file(protected("18")), "passphrase"),
+    "key-file-for-a-passphrase-of-factor-30": (
+        key_file(protected("30")),
+        "its passphrase has a work factor of 30, over 22",
+    ),
+    "key-file-of-65-recipients": (
+        key_file(AGE + OTHER_KEY * 65 + END),
+        "key.age cannot be opened: it has over 64 recipients",
+    ),
+    "key-file-of-a-thousand-recipients": (
+        key_file(AGE + OTHER_KEY * 700 + END),
+        "key.age cannot be opened: it has over 64 recipients",
+    ),
+    "key-file-without-end": (
+        key_file(AGE + OTHER_KEY),
+        "key.age cannot be opened: its header has no end",
+    ),
+    "key-file-armored": (key_file(armored(sealed_to(f"{SECRET}\n".encode()))), "armored"),
+    "manifest-not-sealed": (sealed(1, lambda _: b"{}\n"), "it is not an age file"),
+    "manifest-sealed-twice": (
+        sealed(1, sealed_to),
+        "manifest.json is truncated, or not a JSON document",
+    ),
+    "manifest-says-plain": (
+        lambda archive: archive.manifest.update(Encrypted=False),
+        "manifest.json: a plain archive has an encrypted disk",
+    ),
+    "manifest-truncated-when-sealed": (
+        sealed(1, lambda data: data[:-1]),
+        "manifest.json.age cannot be opened",
+    ),
+    "manifest-with-a-byte-behind-when-sealed": (
+        sealed(1, lambda data: data + b"\0"),
+        "manifest.json.age cannot be opened",
+    ),
+    "manifest-with-a-bit-flipped": (
+        sealed(1, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        "manifest.json.age cannot be opened",
+    ),
+    "member-truncated-when-sealed": (
+        sealed(2, lambda data: data[:-1]),
+        "disk-0/000000.zst.age cannot be opened",
+    ),
+    "member-with-a-bit-flipped": (
+        sealed(2, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        "disk-0/000000.zst.age cannot be opened",
+    ),
+    "member-for-a-passphrase": (
+        sealed(2, lambda _: protected("18")),
+        "00.zst.age is not sealed to the key of its archive alone",
+    ),
+    "member-for-a-passphrase-of-factor-30": (
+        sealed(2, lambda _: protected("30")),
+        "its passphrase has a work factor of 30, over 22",
+    ),
+    "member-of-100-recipients": (
+        sealed(2, lambda _: AGE + OTHER_KEY * 100 + END),
+        "it has over 64 recipients",
+    ),
+    "members-sealed-to-another": (sealed_by(_of_another), "No matching keys found"),
+    "members-sealed-to-two": (
+        sealed_by(_of_two),
+        "t.json.age is not sealed to the key of its archive alone",
+    ),
+    "members-sealed-twice": (
+        sealed_by(lambda data: sealed_to(sealed_to(data))),
+        "manifest.json is truncated, or not a JSON document",
+    ),
+    "sealed-members-swapped": (
+        lambda archive: setattr(archive, "change_parts", swapped),
+        "disk-0/000000.zst.age is a member of something else",
+    ),
+    "key-missing": (
+        lambda archive: setattr(archive, "change_parts", lambda parts: parts[1:]),
+        "is not the member that comes next",
+    ),
+    "key-after-the-manifest": (
+        lambda archive: setattr(
+            archive, "change_parts", lambda parts: [parts[1], parts[0], *parts[2:]]
+        ),
+        "is not the member that comes next",
+    ),
+    "plain-member-among-sealed-ones": (
+        lambda archive: setattr(
+            archive, "change_parts", lambda parts: setattr(parts[3], "name", "disk-1/000000.zst")
+        ),
+        "is not the member that comes next",
+    ),
+    "disk-of-4-pib-when-sealed": (
+        lambda archive: archive.manifest["Disks"][0].update(SizeBytes=1 << 52),
+        "/dev/sda1 has an impossible size",
+    ),
+    "sealed-map-of-another-archive": (
+        member(archive_id=bytes(16)),
+        "disk-0/000000.zst.age is a member of something else",
+    ),
+    "sealed-map-of-another-disk": (
+        member(disk=1),
+        "disk-0/000000.zst.age is a member of something else",
+    ),
+    "sealed-fingerprint-wrong": (
+        entry(leaf_entry(FIRST_SEGMENT, bytes(16))),
+        "its content has another fingerprint",
+    ),
+    "sealed-zstd-bomb": (frame(zstd(MIB, *repeated(2000))), "a frame cannot be decompressed"),
 }
 
 
 UNAVAILABLE = {
-    "key-file-without-recipients": key_file(AGE + END),
-    "key-file-truncated": sealed(0, lambda data: data[:-1]),
-    "key-file-with-a-byte-behind": sealed(0, lambda data: data + b"\0"),
-    "key-file-to-another": lambda archive: setattr(archive, "owner", str(_NOBODY)),
+    "key-file-without-recipients": (key_file(AGE + END), "key.age"),
+    "key-file-truncated": (sealed(0, lambda data: data[:-1]), "key.age"),
+    "key-file-with-a-byte-behind": (sealed(0, lambda data: data + b"\0"), "key.age"),
+    "key-file-to-another": (lambda archive: setattr(archive, "owner", str(_NOBODY)), "key.age"),
 }
 
 
 def vectors() -> Iterator[Vector]:
     yield Vector("archive", "right-sealed", None, "", lambda: built(lambda _: None, sealed=True))
-    for fault, change in SEALED.items():
+    for fault, (change, reason) in SEALED.items():
         make = lambda change=change: built(change, sealed=True)  # noqa: E731
-        yield Vector("archive", fault, INVALID, "", make)
-    for fault, change in UNAVAILABLE.items():
+        yield Vector("archive", fault, INVALID, reason, make)
+    for fault, (change, reason) in UNAVAILABLE.items():
         make = lambda change=change: built(change, sealed=True)  # noqa: E731
-        yield Vector("archive", fault, "KeyUnavailableError", "", make)
+        yield Vector("archive", fault, "KeyUnavailableError", reason, make)
