@@ -163,6 +163,12 @@ class VolumeInUseError(ConflictError):
     code = "VolumeInUse"
 
 
+class TaskCancelledError(ConflictError):
+    """Somebody cancelled the task that was at work."""
+
+    code = "TaskCancelled"
+
+
 class WaiterError(ConflictError):
     """A waiter saw a state that can never become the one waited for."""
 

@@ -285,7 +285,7 @@ def _at_work(store: Store, own: Collection[str]) -> int:
     return len(copies) + sum(map(_is_copy, snapshots))
 
 
-def _is_copy(work: pending.Work) -> bool:
+def _is_copy(work: pending.AnyWork) -> bool:
     """Whether the moment lies before the start: the disk itself is frozen after it."""
     return isinstance(work, PendingSnapshot) and work.freeze.moment < work.start_time
 
