@@ -94,6 +94,18 @@ class KeyNotFoundError(NotFoundError):
     code = "NotFoundException"
 
 
+class BucketNotFoundError(NotFoundError):
+    """No bucket has this name, or it is not where its name says."""
+
+    code = "NoSuchBucket"
+
+
+class ObjectNotFoundError(NotFoundError):
+    """No object has this key, or no file this path."""
+
+    code = "NoSuchKey"
+
+
 class BusyError(AmictlError):
     """Somebody else holds a lock, or a wait ran out."""
 
@@ -143,6 +155,12 @@ class ImageNameDuplicateError(ConflictError):
     ) -> "ImageNameDuplicateError":
         """Name the name and the image that has it."""
         return cls(f"AMI name {name} is already in use by AMI {holder}", hint=hint)
+
+
+class ObjectExistsError(ConflictError):
+    """An object has this key already; none is ever replaced."""
+
+    code = "PreconditionFailed"
 
 
 class SourceInUseError(ConflictError):
