@@ -24,14 +24,6 @@ _IMAGES = {
         "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
-    "export-image": (
-        "this version writes raw files: use launch-image or create-volume, and qemu-img convert"
-        " for another format"
-    ),
-    "import-image": (
-        "convert the disks with qemu-img convert -O raw and use create-image; nothing is changed"
-        " inside of the guest"
-    ),
     "describe-import-image-tasks": "create-image is done when it ends, so nothing is left to watch",
     "describe-export-image-tasks": "launch-image is done when it ends, so nothing is left to watch",
     "create-store-image-task": (
@@ -76,10 +68,6 @@ _ACCESS = (
 
 _SNAPSHOTS = (
     {
-        "import-snapshot": (
-            "create-snapshot reads a raw disk image file directly; qemu-img convert -O raw makes"
-            " one of VMDK, VHD or qcow2"
-        ),
         "describe-import-snapshot-tasks": (
             "create-snapshot shows its progress itself; describe-snapshots does for --no-wait"
         ),
@@ -123,7 +111,7 @@ _VOLUMES = {
         "amictl does not watch disks: use smartctl for the disk, verify-snapshot --against for"
         " the content"
     ),
-    "import-volume": "use create-snapshot on the disk image file",
+    "import-volume": "use import-snapshot on the disk image file",
     "create-replace-root-volume-task": (
         "stop the machine and use create-volume --in-place on its root disk"
     ),
@@ -146,8 +134,8 @@ _TASKS = {
     "cancel-export-task": "there are no export tasks",
     "describe-export-tasks": "there are no export tasks",
     "cancel-import-task": "there are no import tasks; interrupt create-snapshot with Ctrl-C",
-    "import-instance": "use create-image on the disk image files of the machine",
-    "create-instance-export-task": "use launch-image, which writes raw files and a QEMU command",
+    "import-instance": "use import-image on the disk image files of the machine",
+    "create-instance-export-task": "use export-image, or launch-image if there are several disks",
 }
 
 _MACHINES = (
