@@ -47,7 +47,7 @@ def _kms_key_id() -> Decorator:
         (
             "As with the AWS CLI, with a disk in a bucket and an empty architecture found out",
             "amictl import-image --description web --disk-containers"
-            " Format=VMDK,UserBucket={S3Bucket=images,S3Key=web.vmdk}",
+            " 'Format=VMDK,UserBucket={S3Bucket=images,S3Key=web.vmdk}'",
         ),
         (
             "Encrypted, with a tag, returning at once",
@@ -138,7 +138,7 @@ def import_image(
         (
             "As with the AWS CLI",
             "amictl import-snapshot --description data --disk-container"
-            " Format=VHD,UserBucket={S3Bucket=images,S3Key=data.vhd}",
+            " 'Format=VHD,UserBucket={S3Bucket=images,S3Key=data.vhd}'",
         ),
         (
             "An object, whatever its format is, encrypted with the region's default key",
