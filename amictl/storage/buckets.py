@@ -20,7 +20,7 @@ def open_bucket(
     if bucket.bucket_url is None:
         assert bucket.directory is not None
         return DirectoryBucket(bucket.directory.expanduser())
-    from amictl.storage.object_uploads import UploadBucket
+    from amictl.storage.upload_bucket import UploadBucket
 
     place = bucket_place(bucket.bucket_url, bucket.endpoint_url, environment)
     return UploadBucket(place, bucket.storage_class, note)
