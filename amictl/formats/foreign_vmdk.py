@@ -4,6 +4,7 @@ Source: VMware's Virtual Disk Format 5.0. All numbers are little-endian.
 """
 
 import re
+from array import array
 
 from amictl.formats.foreign_header import SECTOR_SIZE, ForeignDisk, ForeignFile, shown
 
@@ -13,6 +14,7 @@ _DESCRIPTOR_SECTORS_MAX = 2048
 _GRAIN_SECTORS = range(1, 2049)
 _ENTRIES = range(1, 4097)
 _GRAIN_TABLES_BYTES_MAX = 32 << 20
+_PACKED = 1 << 16
 _AT_END = 2**64 - 1
 _FOOTER_BYTES = 1536
 _LINES_MAX = 1000
@@ -34,7 +36,7 @@ def look_at(file: ForeignFile) -> ForeignDisk:
             f"is a text that leads to other files, {_extents_of(file)}, which are not opened",
             _WHOLE,
         )
-    sectors, tables_at = _looked_at(file, 0)
+    sectors, tables_at, packed = _looked_at(file, 0)
     if tables_at == _AT_END:
         if file.size_bytes < 2 * _FOOTER_BYTES:
             raise file.broken("its footer is missing; it may have been truncated")
@@ -44,13 +46,17 @@ def look_at(file: ForeignFile) -> ForeignDisk:
         if _looked_at(file, footer)[0] != sectors:
             raise file.broken("its header and its footer are of disks of different sizes")
     disk_size = file.require_disk_size(sectors * SECTOR_SIZE)
-    return ForeignDisk("VMDK", "vmdk", disk_size, ends_early=tables_at != _AT_END)
+    # Of packed grains QEMU reads more than there is, and finds by itself what is missing of them.
+    return ForeignDisk("VMDK", "vmdk", disk_size, ends_early=not packed and tables_at != _AT_END)
 
 
-def _looked_at(file: ForeignFile, offset: int) -> tuple[int, int]:
-    """Sectors of the disk, and where the tables begin, of a header or a footer."""
+def _looked_at(file: ForeignFile, offset: int) -> tuple[int, int, bool]:
+    """Sectors of the disk, where the tables begin, and whether grains are packed.
+
+    Of a header, or of the footer at `offset`.
+    """
     fields = file.fields(_HEADER, offset, "header")
-    _, version, _, sectors, grain, described_at, described, entries = fields[:8]
+    _, version, flags, sectors, grain, described_at, described, entries = fields[:8]
     tables_at = fields[9]
     if version not in (1, 2, 3):
         raise file.refused(f"is of version {version} of vmdk, which is unknown", _WHOLE)
@@ -65,10 +71,11 @@ def _looked_at(file: ForeignFile, offset: int) -> tuple[int, int]:
     if tables_bytes > _GRAIN_TABLES_BYTES_MAX:
         raise file.broken(f"it would need {tables_bytes} bytes of tables of tables")
     if tables_at != _AT_END:
-        file.require_inside(tables_at * SECTOR_SIZE, tables_bytes, "table of tables")
+        tables = array("I", file.take(tables_at * SECTOR_SIZE, tables_bytes, "table of tables"))
+        file.require_inside(max(tables) * SECTOR_SIZE, entries * 4, "last table")
     if offset == 0:
         _require_alone(file, described_at, described)
-    return sectors, tables_at
+    return sectors, tables_at, bool(flags & _PACKED)
 
 
 def _require_alone(file: ForeignFile, described_at: int, described: int) -> None:

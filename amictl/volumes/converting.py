@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from amictl.errors import StorageError, UnsupportedError
@@ -115,7 +116,8 @@ def _die_with(parent: int, limits: Sequence[Limit]) -> Callable[[], None]:
 
     def ask() -> None:
         for kind, most in limits:
-            resource.setrlimit(kind, (most, most))
+            with suppress(ValueError):  # we have less ourselves
+                resource.setrlimit(kind, (most, most))
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

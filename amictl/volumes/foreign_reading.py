@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Protocol
 
 from amictl.errors import AmictlError, CorruptStoreError
-from amictl.formats.foreign_header import ForeignDisk
+from amictl.formats.foreign_header import SECTOR_SIZE, ForeignDisk
 from amictl.model.blockmap import SEGMENT_SIZE
 from amictl.volumes import nbd
 from amictl.volumes.converting import READERS, Limit, reason_of, require_converter, start
@@ -26,7 +26,7 @@ _AREA_BEHIND = 1 << 62
 _ZEROS_SKIPPED = "1M"
 _LIMITS: tuple[Limit, ...] = (
     (resource.RLIMIT_AS, 1 << 30),
-    (resource.RLIMIT_FSIZE, 0),
+    (resource.RLIMIT_FSIZE, 1 << 16),  # what it says
     (resource.RLIMIT_CORE, 0),
 )
 
@@ -190,15 +190,18 @@ class _ServedFile:
         self.size_bytes = _AREA_BEHIND if may_end_early else file.size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Zeros pad a cluster that the file ends in. Raises CorruptStoreError behind that."""
+        """Zeros fill up the last sector, to which compressed clusters extend.
+
+        Raises CorruptStoreError behind that.
+        """
         size = self._file.size
-        if offset >= size:
+        if offset + length > -(-size // SECTOR_SIZE) * SECTOR_SIZE:
             raise CorruptStoreError(
-                f"{self._file.where} ends at byte {size}, and its tables lead to byte {offset}:"
-                " it may have been truncated",
+                f"{self._file.where} ends at byte {size}, and its tables lead to byte"
+                f" {offset + length}: it may have been truncated",
                 code="InvalidFormat",
             )
-        data = self._file.read(offset, min(length, size - offset))
+        data = self._file.read(offset, max(0, min(length, size - offset)))
         return data + bytes(length - len(data)) if len(data) < length else data
 
     def extents(self, offset: int, length: int) -> list[tuple[int, bool]]:

@@ -17,6 +17,7 @@ MODULES = (
     "archive_tar_vectors",
     "archive_document_vectors",
     "archive_member_vectors",
+    "disk_image_vectors",
 )
 
 
