@@ -225,6 +225,11 @@ COMMANDS = {
         "enable_image_deregistration_protection",
         "Refuse to deregister an image.",
     ),
+    "export-image": Entry(
+        f"{_COMMANDS}.exporting",
+        "export_image",
+        "Write the disk of an image to a bucket, in the format of a virtual machine monitor.",
+    ),
     "export-key": Entry(
         f"{_COMMANDS}.keys",
         "export_key",
@@ -248,10 +253,20 @@ COMMANDS = {
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
     ),
+    "import-image": Entry(
+        f"{_COMMANDS}.importing",
+        "import_image",
+        "Make an image of the disks of another virtual machine monitor.",
+    ),
     "import-key": Entry(
         f"{_COMMANDS}.keys",
         "import_key",
         "Take an identity file over as a key.",
+    ),
+    "import-snapshot": Entry(
+        f"{_COMMANDS}.importing",
+        "import_snapshot",
+        "Make a snapshot of a disk in a foreign format, or of one that is in a bucket.",
     ),
     "launch-image": Entry(
         f"{_COMMANDS}.launching",

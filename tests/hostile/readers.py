@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from amictl.errors import CorruptStoreError, KeyUnavailableError
 from amictl.formats import config
+from amictl.model.blockmap import SEGMENT_SIZE
 from amictl.progress import Silent
 from tests.golden.readers import AGAIN
 
@@ -70,6 +71,18 @@ def read_archive(data: bytes) -> None:
         verify_disk(archive, number, Silent())
 
 
+def read_disk_image(data: bytes) -> None:
+    """All of a disk in a foreign format, as `import-snapshot` reads it."""
+    from amictl.volumes.imports import ObjectDisk, imported_disk
+
+    with ObjectDisk(Whole(data), "s3://bucket/disk", "2026-11-22T12:00:00.000Z") as source:
+        disk = imported_disk(source, None)
+        with disk.content() as (segments, read):
+            for index in segments:
+                place = index * SEGMENT_SIZE
+                read(place, memoryview(bytearray(min(SEGMENT_SIZE, disk.size_bytes - place))))
+
+
 def _nobody_knows(place: str) -> str:
     raise KeyUnavailableError(f"nobody knows the passphrase of {place}")
 
@@ -80,6 +93,7 @@ READERS: dict[str, Reader] = {
     "configuration": read_configuration,
     "structure": read_structure,
     "archive": read_archive,
+    "disk-image": read_disk_image,
 }
 
 
@@ -93,5 +107,6 @@ def warm() -> None:
 
     import amictl.cli.shapes
     import amictl.keys.identities
+    import amictl.volumes.imports
 
     assert all((cryptography, numpy, pyrage, tomlkit, amictl))
