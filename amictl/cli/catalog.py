@@ -5,6 +5,11 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "bundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "bundle_image",
+        "Make an instance-store bundle: a manifest and numbered parts.",
+    ),
     "cancel-import-task": Entry(
         f"{_COMMANDS}.tasks",
         "cancel_import_task",
@@ -90,6 +95,11 @@ COMMANDS = {
         f"{_COMMANDS}.keys",
         "delete_alias",
         "Take a name away from its key.",
+    ),
+    "delete-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "delete_bundle",
+        "Delete an instance-store bundle from a bucket.",
     ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
@@ -204,6 +214,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "disable_image_deregistration_protection",
         "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
+    ),
+    "download-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "download_bundle",
+        "Fetch an instance-store bundle from a bucket.",
     ),
     "enable-ebs-encryption-by-default": Entry(
         f"{_COMMANDS}.encryption",
@@ -362,6 +377,11 @@ COMMANDS = {
         "schedule_key_deletion",
         "Delete a key, and with it the content of every snapshot that is encrypted with it.",
     ),
+    "unbundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "unbundle_image",
+        "Write the image of an instance-store bundle to a new, sparse file.",
+    ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
     ),
@@ -374,6 +394,11 @@ COMMANDS = {
         f"{_COMMANDS}.unarchiving",
         "verify_archive",
         "Read an archive whole and check every byte of it.",
+    ),
+    "upload-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "upload_bundle",
+        "Bring an instance-store bundle into a bucket.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",
