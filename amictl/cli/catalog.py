@@ -53,6 +53,11 @@ COMMANDS = {
         "create_region",
         "Make a store in a directory or a bucket and give it a name.",
     ),
+    "create-restore-image-task": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "create_restore_image_task",
+        "Make an image of an archive in a bucket.",
+    ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
         "create_rule",
@@ -109,6 +114,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "deregister_image",
         "Make an image not exist any more; its name is free then.",
+    ),
+    "describe-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "describe_archive",
+        "Show what is in an archive, without reading its disks.",
     ),
     "describe-events": Entry(
         f"{_COMMANDS}.events",
@@ -344,6 +354,11 @@ COMMANDS = {
         f"{_COMMANDS}.recycle_bin",
         "update_rule",
         "Change a retention rule.",
+    ),
+    "verify-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "verify_archive",
+        "Read an archive whole and check every byte of it.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",

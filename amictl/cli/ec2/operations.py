@@ -32,10 +32,6 @@ _IMAGES = {
         "convert the disks with qemu-img convert -O raw and use create-image; nothing is changed"
         " inside of the guest"
     ),
-    "create-restore-image-task": (
-        "this version has no packed images to restore from; a directory that holds a copied region"
-        " is opened with --store"
-    ),
 } | same(
     "nothing outside of the region uses its images, so there is no use to report; describe-images"
     " shows LastLaunchedTime",
