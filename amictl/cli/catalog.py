@@ -58,6 +58,11 @@ COMMANDS = {
         "create_region",
         "Make a store in a directory or a bucket and give it a name.",
     ),
+    "create-restore-image-task": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "create_restore_image_task",
+        "Make an image of an archive in a bucket.",
+    ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
         "create_rule",
@@ -119,6 +124,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "deregister_image",
         "Make an image not exist any more; its name is free then.",
+    ),
+    "describe-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "describe_archive",
+        "Show what is in an archive, without reading its disks.",
     ),
     "describe-events": Entry(
         f"{_COMMANDS}.events",
@@ -230,6 +240,11 @@ COMMANDS = {
         "enable_image_deregistration_protection",
         "Refuse to deregister an image.",
     ),
+    "export-image": Entry(
+        f"{_COMMANDS}.exporting",
+        "export_image",
+        "Write the disk of an image to a bucket, in the format of a virtual machine monitor.",
+    ),
     "export-key": Entry(
         f"{_COMMANDS}.keys",
         "export_key",
@@ -253,10 +268,20 @@ COMMANDS = {
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
     ),
+    "import-image": Entry(
+        f"{_COMMANDS}.importing",
+        "import_image",
+        "Make an image of the disks of another virtual machine monitor.",
+    ),
     "import-key": Entry(
         f"{_COMMANDS}.keys",
         "import_key",
         "Take an identity file over as a key.",
+    ),
+    "import-snapshot": Entry(
+        f"{_COMMANDS}.importing",
+        "import_snapshot",
+        "Make a snapshot of a disk in a foreign format, or of one that is in a bucket.",
     ),
     "launch-image": Entry(
         f"{_COMMANDS}.launching",
@@ -364,6 +389,11 @@ COMMANDS = {
         f"{_COMMANDS}.recycle_bin",
         "update_rule",
         "Change a retention rule.",
+    ),
+    "verify-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "verify_archive",
+        "Read an archive whole and check every byte of it.",
     ),
     "upload-bundle": Entry(
         f"{_COMMANDS}.bundles",
