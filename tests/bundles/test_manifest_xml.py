@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from amictl.bundles import manifest_xml
 from amictl.errors import InvalidManifestError
 from amictl.model.bundles import BundleManifest, BundlePart, WrappedKey
-from tests.bundles.hostile import right_manifest
+from tests.hostile.bundle_vectors import right_manifest
 
 SIGNATURE = bytes(range(128))
 

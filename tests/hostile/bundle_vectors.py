@@ -5,21 +5,13 @@ import io
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
+from tests.hostile.corpus import Vector
+
+MANIFEST, STREAM = "bundle-manifest", "bundle-stream"
 INVALID = "InvalidManifestError"
 CORRUPT = "CorruptStoreError"
 IMAGE_SIZE = 8192
-SECRET = bytes(range(16)), bytes(range(16, 32))
-
-
-class Fault(NamedTuple):
-    """What is wrong, the class of the error and a part of its message, and the bytes."""
-
-    name: str
-    error: str | None
-    reason: str
-    make: Callable[[], bytes]
 
 
 def right_manifest() -> bytes:
@@ -46,16 +38,22 @@ def right_manifest() -> bytes:
     ).encode()
 
 
-def manifests() -> Iterator[Fault]:
+def vectors() -> Iterator[Vector]:
+    """Manifests, and the streams that come out of the parts."""
+    yield from manifests()
+    yield from streams()
+
+
+def manifests() -> Iterator[Vector]:
     """The right manifest, and it with faults."""
-    yield Fault("right", None, "", right_manifest)
+    yield Vector(MANIFEST, "right", None, "", right_manifest)
     yield from _not_xml()
     yield from _changed()
 
 
-def _not_xml() -> Iterator[Fault]:
-    def fault(name: str, reason: str, make: Callable[[bytes], bytes]) -> Fault:
-        return Fault(name, INVALID, reason, lambda: make(right_manifest()))
+def _not_xml() -> Iterator[Vector]:
+    def fault(name: str, reason: str, make: Callable[[bytes], bytes]) -> Vector:
+        return Vector(MANIFEST, name, INVALID, reason, lambda: make(right_manifest()))
 
     def declared(text: bytes) -> Callable[[bytes], bytes]:
         return lambda data: data.replace(b"<manifest>", text + b"<manifest>", 1)
@@ -204,9 +202,9 @@ _CHANGES = {
 }  # fmt: skip
 
 
-def _changed() -> Iterator[Fault]:
+def _changed() -> Iterator[Vector]:
     for name, (reason, old, new) in _CHANGES.items():
-        yield Fault(name, INVALID, reason, lambda old=old, new=new: _replaced(old, new))  # type: ignore[misc]  # of their time
+        yield Vector(MANIFEST, name, INVALID, reason, lambda old=old, new=new: _replaced(old, new))  # type: ignore[misc]  # of their time
 
 
 def _replaced(old: str, new: str) -> bytes:
@@ -260,28 +258,31 @@ def _gzipped(data: bytes) -> Callable[[], bytes]:
 END = bytes(1024)
 
 
-def streams() -> Iterator[Fault]:
+def streams() -> Iterator[Vector]:
     """The right streams, and others with faults; the image has IMAGE_SIZE bytes."""
     whole = gzip.compress(member() + END, mtime=0)
-    yield Fault("right", None, "", lambda: whole)
-    yield Fault("right-sparse", None, "", _gzipped(sparse([(0, 512), (2048, 512)]) + END))
+    yield Vector(STREAM, "right", None, "", lambda: whole)
+    yield Vector(STREAM, "right-sparse", None, "", _gzipped(sparse([(0, 512), (2048, 512)]) + END))
     after_pax = pax(b"13 size=8192\n") + member() + END
-    yield Fault("right-after-a-pax-header", None, "", _gzipped(after_pax))
-    yield Fault("zero-length", CORRUPT, "ends inside", lambda: b"")
-    yield Fault("no-gzip", CORRUPT, "not compressed with gzip", lambda: b"hello" * 100)
-    yield Fault("half", CORRUPT, "ends inside", lambda: whole[: len(whole) // 2])
-    yield Fault("without-its-checksum", CORRUPT, "ends inside", lambda: whole[:-8])
-    yield Fault("checksum-wrong", CORRUPT, "gzip", lambda: whole[:-8] + bytes(4) + whole[-4:])
-    yield Fault("bytes-behind-it", CORRUPT, "goes on", lambda: whole + b"x")
-    yield Fault("second-gzip-member", CORRUPT, "goes on", lambda: whole + whole)
-    yield Fault("with-a-dictionary", CORRUPT, "gzip", lambda: zlib.compress(b"x"))
+    yield Vector(STREAM, "right-after-a-pax-header", None, "", _gzipped(after_pax))
+    yield Vector(STREAM, "zero-length", CORRUPT, "ends inside", lambda: b"")
+    yield Vector(STREAM, "no-gzip", CORRUPT, "not compressed with gzip", lambda: b"hello" * 100)
+    yield Vector(STREAM, "half", CORRUPT, "ends inside", lambda: whole[: len(whole) // 2])
+    yield Vector(STREAM, "without-its-checksum", CORRUPT, "ends inside", lambda: whole[:-8])
+    yield Vector(
+        STREAM, "checksum-wrong", CORRUPT, "gzip", lambda: whole[:-8] + bytes(4) + whole[-4:]
+    )
+    yield Vector(STREAM, "bytes-behind-it", CORRUPT, "goes on", lambda: whole + b"x")
+    yield Vector(STREAM, "second-gzip-member", CORRUPT, "goes on", lambda: whole + whole)
+    yield Vector(STREAM, "with-a-dictionary", CORRUPT, "gzip", lambda: zlib.compress(b"x"))
     for name, reason, data in _tars():
         error = "UnsupportedError" if name == "sparse-in-pax" else CORRUPT
-        yield Fault(name, error, reason, _gzipped(data))
-    yield Fault(
-        "bomb", CORRUPT, "long after its end", lambda: _bomb(member() + END, bytes(1 << 20))
+        yield Vector(STREAM, name, error, reason, _gzipped(data))
+    yield Vector(
+        STREAM, "bomb", CORRUPT, "long after its end", lambda: _bomb(member() + END, bytes(1 << 20))
     )
-    yield Fault(
+    yield Vector(
+        STREAM,
         "bomb-of-extents",
         CORRUPT,
         "extents",
@@ -353,17 +354,3 @@ def _bomb(start: bytes, piece: bytes) -> bytes:
         for _ in range(max(1, (64 << 20) // len(piece))):
             file.write(piece)
     return target.getvalue()
-
-
-def read_manifest(data: bytes) -> None:
-    from amictl.bundles import manifest_xml
-
-    manifest_xml.decode(data)
-
-
-def read_stream(data: bytes) -> None:
-    from amictl.bundles.image_tar import read_image
-    from amictl.bundles.reading import TarStream
-
-    for offset, piece in read_image(TarStream(iter([data])), IMAGE_SIZE):
-        assert offset + len(piece) <= IMAGE_SIZE
