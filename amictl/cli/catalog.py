@@ -99,7 +99,7 @@ COMMANDS = {
     "delete-bundle": Entry(
         f"{_COMMANDS}.bundles",
         "delete_bundle",
-        "Delete an instance-store bundle from a bucket.",
+        "Delete an instance-store bundle from a bucket: its parts, then its manifest.",
     ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
@@ -340,7 +340,7 @@ COMMANDS = {
     "register-image": Entry(
         f"{_COMMANDS}.images",
         "register_image",
-        "Make an image of snapshots that are completed.",
+        "Make an image of snapshots that are completed, or of an instance-store bundle.",
     ),
     "reset-ebs-default-kms-key-id": Entry(
         f"{_COMMANDS}.encryption",
@@ -398,7 +398,7 @@ COMMANDS = {
     "upload-bundle": Entry(
         f"{_COMMANDS}.bundles",
         "upload_bundle",
-        "Bring an instance-store bundle into a bucket.",
+        "Bring an instance-store bundle into a bucket, the manifest last.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",

@@ -275,7 +275,7 @@ def streams() -> Iterator[Vector]:
     yield Vector(STREAM, "bytes-behind-it", CORRUPT, "goes on", lambda: whole + b"x")
     yield Vector(STREAM, "second-gzip-member", CORRUPT, "goes on", lambda: whole + whole)
     yield Vector(STREAM, "with-a-dictionary", CORRUPT, "gzip", lambda: zlib.compress(b"x"))
-    for name, reason, data in _tars():
+    for name, reason, data in tars():
         error = "UnsupportedError" if name == "sparse-in-pax" else CORRUPT
         yield Vector(STREAM, name, error, reason, _gzipped(data))
     yield Vector(
@@ -290,7 +290,8 @@ def streams() -> Iterator[Vector]:
     )
 
 
-def _tars() -> Iterator[tuple[str, str, bytes]]:
+def tars() -> Iterator[tuple[str, str, bytes]]:
+    """Faults of tar streams: name, part of the message, and the stream."""
     yield "nothing-in-it", "cannot be read", END
     yield "empty", "too soon", b""
     yield "second-member", "something after", member() + member() + END
