@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,8 +29,9 @@ from amictl.errors import (
     UsageError,
 )
 from amictl.formats import archive_manifest, records
+from amictl.model import facts
 from amictl.model.archives import MANIFEST, MEMBERS_MAX, SIGNATURE, Manifest
-from amictl.model.records import ImageCore
+from amictl.model.records import ImageCore, tags_from
 from amictl.model.tasks import COMPLETED, FAILED, STORE_IMAGE, TaskRecord
 from amictl.storage.object_files import DirectoryBucket
 from amictl.store import catalog, layout, tasks
@@ -236,6 +238,14 @@ def test_a_disabled_image_is_refused(workshop: Workshop, image: str) -> None:
     assert "no longer available" in refused(workshop, image, ConflictError)
 
 
+def test_an_instance_store_image_is_refused(workshop: Workshop, image: str) -> None:
+    place = workshop.root / layout.core(image)
+    core = records.decode(place.read_bytes(), ImageCore, "here")
+    further = tags_from({facts.IMAGE_LOCATION: "bucket/image.manifest.xml"})
+    place.write_bytes(records.encode(replace(core, mappings=(), further=further)))
+    assert "instance-store" in refused(workshop, image, UnsupportedError)
+
+
 def test_without_its_key_nothing_is_begun(workshop: Workshop, identity: x25519.Identity) -> None:
     image = workshop.image("web", workshop.file("disk", workshop.noise(MIB)))
     workshop.keys.mislay()
@@ -314,6 +324,32 @@ def test_a_snapshot_that_is_deleted_meanwhile_ends_the_task(workshop: Workshop, 
         stored(workshop, image, deleting(workshop, image))
     assert list((workshop.folder / "bucket").iterdir()) == []
     assert last_task(workshop).state == FAILED
+
+
+def killed_at_the_end(workshop: Workshop, image: str) -> None:
+    """Store an image in a process that is killed when all disks are written."""
+
+    def kill(table: bytes) -> bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return table
+
+    process = os.fork()
+    if process == 0:
+        try:
+            stored(workshop, image, sign=kill)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_task_that_is_killed_leaves_nothing_to_see_and_can_be_repeated(
+    workshop: Workshop, image: str
+) -> None:
+    killed_at_the_end(workshop, image)
+    assert visible(workshop) == []
+    assert last_task(workshop).state == FAILED
+    archive = stored(workshop, image)
+    assert list((workshop.folder / "bucket").iterdir()) == [archive]
 
 
 def test_a_signature_is_a_member(workshop: Workshop, image: str) -> None:
