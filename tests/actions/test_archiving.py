@@ -38,6 +38,8 @@ from amictl.store import catalog, layout, tasks
 from tests.archives.storing import opened, stored, table_of, visible
 from tests.workshop import MIB, SEGMENT, Workshop, flip
 
+NOBODY = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg"
+
 
 @pytest.fixture
 def image(workshop: Workshop) -> str:
@@ -357,14 +359,15 @@ def test_a_signature_is_a_member(workshop: Workshop, image: str) -> None:
     assert SIGNATURE.encode() in archive.read_bytes()
 
 
-def test_memory_does_not_grow_with_the_disk(workshop: Workshop) -> None:
+@pytest.mark.parametrize("recipients", [[], ["--recipient", NOBODY]])
+def test_memory_does_not_grow_with_the_disk(workshop: Workshop, recipients: list[str]) -> None:
     disk = workshop.folder / "disk"
     with disk.open("wb") as file:
         for seed in range(40):
             file.write(workshop.noise(SEGMENT, seed))
     image = workshop.image("web", disk)
     (workshop.folder / "bucket").mkdir()
-    words = ["create-store-image-task", "--image-id", image, "--bucket", "./bucket"]
+    words = ["create-store-image-task", "--image-id", image, "--bucket", "./bucket", *recipients]
     process = subprocess.Popen(
         [sys.executable, "-m", "amictl", "--store", "store", *words],
         cwd=workshop.folder,
