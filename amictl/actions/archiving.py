@@ -9,7 +9,8 @@ from amictl.archives.sealing import Sealing, recipients_of
 from amictl.archives.segments import REUSE_HALF
 from amictl.archives.stream import Sign
 from amictl.archives.writing import Packing, require_archivable, write_archive
-from amictl.errors import DryRunError, KeyUnavailableError
+from amictl.errors import DryRunError, KeyUnavailableError, UnsupportedError
+from amictl.model import facts
 from amictl.model.archives import Manifest, object_key
 from amictl.model.records import SnapshotCore
 from amictl.model.surroundings import Surroundings
@@ -17,7 +18,7 @@ from amictl.model.tasks import STORE_IMAGE, TaskRecord, new_task
 from amictl.storage.objects import ObjectBucket, require_key, taken
 from amictl.store import tasks
 from amictl.store.authenticity import require_authentic
-from amictl.store.image_states import available_image
+from amictl.store.image_states import available_image, require_on_volumes
 from amictl.store.store import Store
 
 OnBegun = Callable[[dict[str, Any]], None]
@@ -59,6 +60,13 @@ def store_image(
     """
     store.require_features("write")  # the task is noted
     image, _ = available_image(store, request.image_id)
+    require_on_volumes(image)
+    location = image.fact(facts.IMAGE_LOCATION)
+    if location is not None:
+        raise UnsupportedError(
+            f"{image.image_id} is an instance-store image, whose disks are not in the region",
+            hint=f"it is in a bucket already: amictl download-bundle fetches {location}",
+        )
     disks = manifests.disks_of(store, image)
     require_authentic(store, image)
     for core in disks:

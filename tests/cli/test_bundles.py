@@ -313,3 +313,36 @@ def test_a_copy_of_a_damaged_bundle_leaves_nothing(place: Place, disk: Path) -> 
     words = ["copy-image", "--source-region", "local", "--source-image-id", image_id]
     assert place.fails(*words, "--name", "copy") == (13, "CorruptStore")
     assert files(place.folder / "data/amictl/buckets") == []
+
+
+def test_what_is_in_a_bundle_goes_into_no_archive_and_no_other_file(
+    place: Place, disk: Path
+) -> None:
+    image_id = place.registered(place.uploaded(disk))
+    named = ["--image-id", image_id]
+    refused = (15, "UnsupportedOperation")
+    assert place.fails("create-store-image-task", *named, "--bucket", "./bucket") == refused
+    assert place.fails("bundle-image", *named, *place.making()) == refused
+    export = ["--disk-image-format", "RAW", "--s3-export-location", "S3Bucket=./bucket"]
+    assert place.fails("export-image", *named, *export) == refused
+
+
+def test_the_root_of_a_bundle_cannot_be_mapped(place: Place, disk: Path) -> None:
+    location = place.uploaded(disk)
+    mapped = ["--block-device-mappings", "DeviceName=/dev/sda1,Ebs={VolumeSize=5}"]
+    signed = ["--image-location", location, "--certificate", place.signer.certificate]
+    failed = place.fails("register-image", "--name", "old", *signed, *mapped)
+    assert failed == (2, "InvalidBlockDeviceMapping")
+    launch = ["launch-image", "--image-id", place.registered(location), "--directory", "web"]
+    failed = place.fails(*launch, "--private-key", place.key, *mapped)
+    assert failed == (2, "InvalidBlockDeviceMapping")
+
+
+def test_an_image_of_a_bundle_may_have_volumes(place: Place, disk: Path) -> None:
+    snapshot = place.run("create-snapshot", disk)["SnapshotId"]
+    mapped = f"DeviceName=/dev/sdf,Ebs={{SnapshotId={snapshot}}}"
+    image_id = place.registered(place.uploaded(disk), "--block-device-mappings", mapped)
+    launch = ["launch-image", "--image-id", image_id, "--directory", "web"]
+    launched = place.run(*launch, "--private-key", place.key)
+    assert (place.folder / "web/sdf.raw").read_bytes() == disk.read_bytes()
+    assert len(launched["Volumes"]) == 1
