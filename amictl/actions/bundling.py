@@ -207,13 +207,8 @@ def _keys(request: BundleImageRequest) -> BundleKeys:
             f"the certificate {str(request.certificate)!r} is not of the private key"
             f" {str(request.private_key)!r}"
         )
-    ec2 = user if request.ec2_certificate is None else None
-    return BundleKeys(private, user, ec2 or rsa_keys.read_public_key(_given(request)))
-
-
-def _given(request: BundleImageRequest) -> Path:
-    assert request.ec2_certificate is not None
-    return request.ec2_certificate
+    ec2 = request.ec2_certificate
+    return BundleKeys(private, user, user if ec2 is None else rsa_keys.read_public_key(ec2))
 
 
 def _wanted(

@@ -141,5 +141,5 @@ def test_a_disk_that_cannot_be_read_to_its_end_leaves_nothing(
         BundleFiles(DirectoryBucket(folder)) as files,
     ):
         write_parts(Failing(), request, keys, files, os.urandom, Silent())
-    assert len(files.written) == 2
+    assert len(files.names) == 2
     assert list(folder.iterdir()) == []

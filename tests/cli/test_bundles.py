@@ -2,6 +2,7 @@
 
 import json
 import random
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -346,3 +347,40 @@ def test_an_image_of_a_bundle_may_have_volumes(place: Place, disk: Path) -> None
     launched = place.run(*launch, "--private-key", place.key)
     assert (place.folder / "web/sdf.raw").read_bytes() == disk.read_bytes()
     assert len(launched["Volumes"]) == 1
+
+
+def test_windows_is_not_bundled(place: Place) -> None:
+    disk = bytearray(4 * MIB)
+    disk[446:462] = bytes([0x80, 0, 0, 0, 7, 0, 0, 0]) + struct.pack("<II", 2048, 4096)
+    disk[510:512] = b"\x55\xaa"
+    disk[MIB : MIB + 11] = b"\xebR\x90NTFS    "
+    disk[MIB + 600 : MIB + 614] = "BOOTMGR".encode("utf-16-le")
+    image = place.folder / "windows.raw"
+    image.write_bytes(disk)
+    words = ["bundle-image", "--image", image, *place.making()]
+    assert place.fails(*words) == (15, "UnsupportedOperation")
+    image_id = place.run("create-image", "--name", "windows", image)["ImageId"]
+    words = ["bundle-image", "--image-id", image_id, *place.making()]
+    assert place.fails(*words) == (15, "UnsupportedOperation")
+
+
+def test_a_disk_that_is_too_large_is_refused(place: Place) -> None:
+    image = place.folder / "large.raw"
+    with image.open("wb") as file:
+        file.truncate(10 * 1024 * MIB + 512)
+    words = ["bundle-image", "--image", image, *place.making()]
+    assert place.fails(*words) == (2, "InvalidParameterValue")
+
+
+def test_mappings_go_into_the_manifest(place: Place, disk: Path) -> None:
+    mapped = ["--block-device-mapping", "ami=sda1,root=/dev/sda1,ephemeral0=sdb", "swap=sda3"]
+    manifest = place.bundled(disk, *mapped, "--product-codes", "A1B2")
+    text = manifest.read_text()
+    assert "<mapping><virtual>ephemeral0</virtual><device>sdb</device></mapping>" in text
+    assert "<product_codes><product_code>A1B2</product_code></product_codes>" in text
+    image_id = place.registered(f"./bundled/{manifest.name}")
+    (image,) = place.run("describe-images", "--image-ids", image_id)["Images"]
+    ephemeral = {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}
+    assert image["BlockDeviceMappings"] == [ephemeral]
+    wrong = ["bundle-image", "--image", disk, *place.making(), "--prefix", "other"]
+    assert place.fails(*wrong, "--block-device-mapping", "usb=sdx") == (2, "InvalidParameterValue")
