@@ -20,6 +20,9 @@ COMMANDS = {
         "check_store",
         "Find every missing, damaged or foreign piece of a store.",
     ),
+    "collect-garbage": Entry(
+        f"{_COMMANDS}.collecting", "collect_garbage", "Remove what no snapshot needs."
+    ),
     "create-alias": Entry(
         f"{_COMMANDS}.keys",
         "create_alias",
