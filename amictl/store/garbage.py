@@ -10,7 +10,7 @@ from amictl.errors import ConflictError
 from amictl.formats.current import PackRow
 from amictl.formats.pack import PackKind
 from amictl.store import catalog, recycling
-from amictl.store.marking import Frames, Marks
+from amictl.store.marking import Frames, Marks, is_reduced
 from amictl.store.packing import PACK_SIZE
 from amictl.store.store import Store
 from amictl.store.surveying import unnamed_files
@@ -113,8 +113,8 @@ def require_not_most(store: Store, found: Plan) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """Of a pack: the bytes of frames that are needed, whole; of their chunks that are, taken for
-    equally long; and whether it holds anything that is not needed.
+    """Of a pack: the bytes of frames that are needed, as they would be moved; of their chunks
+    that are, taken for equally long; and whether it holds anything that is not needed.
     """
 
     row: PackRow
@@ -132,6 +132,7 @@ def _by_pack(rows: Sequence[PackRow], frames: Frames) -> list[_Content]:
     alive = frames.needed > 0
     whole = np.where(alive, frames.lengths, 0)
     worth = whole * (frames.needed / np.maximum(frames.chunks, 1))
+    whole = np.where(is_reduced(frames), worth, whole)
     which = np.searchsorted(np.array([row.number for row in rows], np.uint32), frames.packs)
     sums = (
         np.bincount(which, weights=weights, minlength=len(rows)).tolist()

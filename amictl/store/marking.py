@@ -45,6 +45,11 @@ class Frames:
     turns: "npt.NDArray[np.uint32]"
 
 
+def is_reduced(frames: Frames) -> "npt.NDArray[np.bool_]":
+    """Which frames are made anew when they are moved: less than half of each is needed."""
+    return 2 * frames.needed < frames.chunks
+
+
 class Marks:
     """Which rows of the index are needed. Takes about five bytes of memory a row, and 100 for each
     node of a map that is in use.

@@ -15,7 +15,7 @@ from amictl.formats.framing import Buffer
 from amictl.formats.pack import PackKind
 from amictl.model.blockmap import Location, Name
 from amictl.store.carrying import UsedChunks
-from amictl.store.marking import Frames, Marks
+from amictl.store.marking import Frames, Marks, is_reduced
 from amictl.store.packing import NewPack, PackWriter
 from amictl.store.store import Store
 
@@ -57,14 +57,14 @@ class Repacker:
             self._store.storage, kind, lambda: self._random_bytes(16), moved.packs.append
         )
         try:
+            reduced = is_reduced(frames)
             for at in frames.turns.argsort(kind="stable").tolist():
                 number = int(frames.packs[at])
                 if number not in rows or not frames.needed[at] or number in moved.stay:
                     continue
                 place = Location(number, int(frames.offsets[at]), int(frames.lengths[at]), 0)
-                whole = 2 * frames.needed[at] >= frames.chunks[at]
                 try:
-                    piece = self._piece(kind, place, whole=bool(whole))
+                    piece = self._piece(kind, place, whole=not reduced[at])
                 except UNREADABLE as error:
                     moved.stay[number] = error.message
                     continue
