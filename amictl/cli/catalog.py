@@ -5,6 +5,16 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "bundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "bundle_image",
+        "Make an instance-store bundle: a manifest and numbered parts.",
+    ),
+    "cancel-import-task": Entry(
+        f"{_COMMANDS}.tasks",
+        "cancel_import_task",
+        "Cancel a task that is at work, whoever began it.",
+    ),
     "cancel-key-deletion": Entry(
         f"{_COMMANDS}.key_use",
         "cancel_key_deletion",
@@ -51,6 +61,11 @@ COMMANDS = {
         "create_region",
         "Make a store in a directory or a bucket and give it a name.",
     ),
+    "create-restore-image-task": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "create_restore_image_task",
+        "Make an image of an archive in a bucket.",
+    ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
         "create_rule",
@@ -66,6 +81,11 @@ COMMANDS = {
         "create_snapshots",
         "Store the content of several disks at one moment.",
     ),
+    "create-store-image-task": Entry(
+        f"{_COMMANDS}.archiving",
+        "create_store_image_task",
+        "Write an image to a bucket, as one object that stands alone.",
+    ),
     "create-tags": Entry(
         f"{_COMMANDS}.tags", "create_tags", "Give tags to images, snapshots and volumes."
     ),
@@ -78,6 +98,11 @@ COMMANDS = {
         f"{_COMMANDS}.keys",
         "delete_alias",
         "Take a name away from its key.",
+    ),
+    "delete-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "delete_bundle",
+        "Delete an instance-store bundle from a bucket.",
     ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
@@ -103,10 +128,20 @@ COMMANDS = {
         "deregister_image",
         "Make an image not exist any more; its name is free then.",
     ),
+    "describe-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "describe_archive",
+        "Show what is in an archive, without reading its disks.",
+    ),
     "describe-events": Entry(
         f"{_COMMANDS}.events",
         "describe_events",
         "Show what happened in the region, the newest last.",
+    ),
+    "describe-export-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_export_image_tasks",
+        "Show how far the exports of images are.",
     ),
     "describe-image-attribute": Entry(
         f"{_COMMANDS}.image_attributes",
@@ -114,6 +149,16 @@ COMMANDS = {
         "Show one attribute of an image.",
     ),
     "describe-images": Entry(f"{_COMMANDS}.images", "describe_images", "Show images."),
+    "describe-import-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_import_image_tasks",
+        "Show how far the imports of images are.",
+    ),
+    "describe-import-snapshot-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_import_snapshot_tasks",
+        "Show how far the imports of snapshots are.",
+    ),
     "describe-key": Entry(
         f"{_COMMANDS}.keys",
         "describe_key",
@@ -130,6 +175,11 @@ COMMANDS = {
         "Show the locks of snapshots, those that have expired included.",
     ),
     "describe-regions": Entry(f"{_COMMANDS}.regions", "describe_regions", "Show regions."),
+    "describe-restore-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_restore_image_tasks",
+        "Show how far the restoring of images from buckets is, the newest first.",
+    ),
     "describe-snapshot-attribute": Entry(
         f"{_COMMANDS}.snapshots", "describe_snapshot_attribute", "Show an attribute of a snapshot."
     ),
@@ -138,6 +188,11 @@ COMMANDS = {
         f"{_COMMANDS}.describing",
         "describe_store",
         "Show how much is stored and what each snapshot alone holds.",
+    ),
+    "describe-store-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_store_image_tasks",
+        "Show how far the storing of images into buckets is, the newest first.",
     ),
     "describe-tags": Entry(
         f"{_COMMANDS}.tags", "describe_tags", "Show the tags of images, snapshots and volumes."
@@ -163,6 +218,11 @@ COMMANDS = {
         "disable_image_deregistration_protection",
         "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
     ),
+    "download-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "download_bundle",
+        "Fetch an instance-store bundle from a bucket.",
+    ),
     "enable-ebs-encryption-by-default": Entry(
         f"{_COMMANDS}.encryption",
         "enable_ebs_encryption_by_default",
@@ -182,6 +242,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "enable_image_deregistration_protection",
         "Refuse to deregister an image.",
+    ),
+    "export-image": Entry(
+        f"{_COMMANDS}.exporting",
+        "export_image",
+        "Write the disk of an image to a bucket, in the format of a virtual machine monitor.",
     ),
     "export-key": Entry(
         f"{_COMMANDS}.keys",
@@ -206,10 +271,20 @@ COMMANDS = {
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
     ),
+    "import-image": Entry(
+        f"{_COMMANDS}.importing",
+        "import_image",
+        "Make an image of the disks of another virtual machine monitor.",
+    ),
     "import-key": Entry(
         f"{_COMMANDS}.keys",
         "import_key",
         "Take an identity file over as a key.",
+    ),
+    "import-snapshot": Entry(
+        f"{_COMMANDS}.importing",
+        "import_snapshot",
+        "Make a snapshot of a disk in a foreign format, or of one that is in a bucket.",
     ),
     "launch-image": Entry(
         f"{_COMMANDS}.launching",
@@ -305,6 +380,11 @@ COMMANDS = {
         "schedule_key_deletion",
         "Delete a key, and with it the content of every snapshot that is encrypted with it.",
     ),
+    "unbundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "unbundle_image",
+        "Write the image of an instance-store bundle to a new, sparse file.",
+    ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
     ),
@@ -312,6 +392,16 @@ COMMANDS = {
         f"{_COMMANDS}.recycle_bin",
         "update_rule",
         "Change a retention rule.",
+    ),
+    "verify-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "verify_archive",
+        "Read an archive whole and check every byte of it.",
+    ),
+    "upload-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "upload_bundle",
+        "Bring an instance-store bundle into a bucket.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",
