@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from amictl.errors import UnsupportedError
 from amictl.model.surroundings import Surroundings
 from amictl.store import collecting, garbage, layout
 from amictl.store.garbage import Limits, Plan
@@ -24,9 +25,15 @@ def collect_garbage(
 
     Whatever is in the recycle bin beyond its time goes first. Raises CorruptStoreError, with
     nothing deleted, if anything that is there cannot be read; BusyError while another collection,
-    or for too long a writer, is at work; ConflictError if most of the store would go.
+    or for too long a writer, is at work; ConflictError if most of the store would go;
+    UnsupportedError in a bucket.
     """
     store.require_features("delete")
+    if not store.storage.forkable:
+        raise UnsupportedError(
+            "this version does not collect garbage in a bucket",
+            hint="copy what is to be kept to a region in a directory, or to another prefix",
+        )
     if request.dry_run:
         found, _ = garbage.plan(store, surroundings.now(), request.limits)
         return _foretold(found)

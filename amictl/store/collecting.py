@@ -67,6 +67,8 @@ def execute(
     longer than may be waited; StorageError, CorruptStoreError. Then nothing is condemned any more,
     and what was done by then stays done.
     """
+    if not found.numbers and not found.stray and not store.index.current.condemned:
+        return Collected(0, 0, 0, 0, ())
     deadline = time.monotonic() + limits.wait_seconds
     load = store.reload_index
     _wait_for_epoch(store, 1 - read_epoch(store), deadline)

@@ -6,7 +6,7 @@ nobody but its writer, who holds an epoch: see `store.collecting`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,6 +87,8 @@ class Marks:
             _frames(run.rows(), turns, wanted)
             for run, turns in zip(self.index.runs, self._turns, strict=True)
         ]
+        if not parts:
+            return Frames(*(np.zeros(0, kind) for kind in _COLUMNS.values()))
         columns = [np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS]
         order = np.lexsort((columns[1], columns[0]))
         return Frames(*(column[order] for column in columns))
@@ -156,7 +158,14 @@ class Marks:
         self.missing += len(names) - int(found.sum())
 
 
-_COLUMNS = ("packs", "offsets", "lengths", "chunks", "needed", "turns")
+_COLUMNS: dict[str, Any] = {
+    "packs": np.uint32,
+    "offsets": np.uint32,
+    "lengths": np.uint32,
+    "chunks": np.int64,
+    "needed": np.int64,
+    "turns": np.uint32,
+}
 
 
 def _frames(

@@ -190,6 +190,14 @@ def test_most_of_a_store_goes_only_if_that_is_meant(workshop: Workshop) -> None:
     require_whole(workshop, {kept: disk.read_bytes()})
 
 
+def test_a_store_with_nothing_in_it_is_left_as_it_is(workshop: Workshop) -> None:
+    before = {path: path.read_bytes() for path in workshop.root.rglob("*") if path.is_file()}
+    assert collect(workshop)["FreedBytes"] == 0
+    assert {
+        path: path.read_bytes() for path in workshop.root.rglob("*") if path.is_file()
+    } == before
+
+
 def test_two_collections_do_not_meet(aged: tuple[Workshop, str, bytes]) -> None:
     workshop, _, _ = aged
     with (
