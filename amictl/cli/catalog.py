@@ -13,15 +13,18 @@ _HELP = {
     },
     "bundles": {
         "bundle-image": "Make an instance-store bundle: a manifest and numbered parts.",
-        "delete-bundle": "Delete an instance-store bundle from a bucket.",
+        "delete-bundle": "Delete an instance-store bundle from a bucket: its parts, then its manifest.",
         "download-bundle": "Fetch an instance-store bundle from a bucket.",
         "unbundle-image": "Write the image of an instance-store bundle to a new, sparse file.",
-        "upload-bundle": "Bring an instance-store bundle into a bucket.",
+        "upload-bundle": "Bring an instance-store bundle into a bucket, the manifest last.",
     },
     "checking": {
         "check-store": "Find every missing, damaged or foreign piece of a store.",
         "rebuild-index": "Make the index of a store anew from its packs.",
         "verify-snapshot": "Read a snapshot whole and check every byte of it.",
+    },
+    "collecting": {
+        "collect-garbage": "Remove what no snapshot needs.",
     },
     "copying": {
         "copy-image": "Copy an image from another region, or within one.",
