@@ -218,14 +218,16 @@ def plain_archive(*disks: Disk, name: str = "web", per_member: int = MEMBER_SEGM
     return Parts(((archives.MANIFEST, manifest), *members))
 
 
-def sealed_archive(recipient: x25519.Recipient, *disks: Disk, name: str = "web") -> Parts:
+def sealed_archive(
+    recipient: x25519.Recipient, *disks: Disk, manifest: Manifest | None = None
+) -> Parts:
     """Sealed to an identity of its own, which is sealed to the recipient."""
     own = x25519.Identity.generate()
 
     def sealed(content: bytes) -> bytes:
         return pyrage.encrypt(content, [own.to_public()])
 
-    manifest = archive_manifest.encode(manifest_of(disks, name, sealed=True))
+    said = archive_manifest.encode(manifest or manifest_of(disks, sealed=True))
     key = pyrage.encrypt(str(own).encode(), [recipient])
     members = [
         (member_name(number, at, is_sealed=True), sealed(content))
@@ -233,5 +235,5 @@ def sealed_archive(recipient: x25519.Recipient, *disks: Disk, name: str = "web")
         for at, content in enumerate(disk_members(number, disk))
     ]
     return Parts(
-        ((archives.KEY, key), (archives.MANIFEST + archives.SEALED, sealed(manifest)), *members)
+        ((archives.KEY, key), (archives.MANIFEST + archives.SEALED, sealed(said)), *members)
     )
