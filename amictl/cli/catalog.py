@@ -5,6 +5,16 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "bundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "bundle_image",
+        "Make an instance-store bundle: a manifest and numbered parts.",
+    ),
+    "cancel-import-task": Entry(
+        f"{_COMMANDS}.tasks",
+        "cancel_import_task",
+        "Cancel a task that is at work, whoever began it.",
+    ),
     "cancel-key-deletion": Entry(
         f"{_COMMANDS}.key_use",
         "cancel_key_deletion",
@@ -68,6 +78,11 @@ COMMANDS = {
         "create_snapshots",
         "Store the content of several disks at one moment.",
     ),
+    "create-store-image-task": Entry(
+        f"{_COMMANDS}.archiving",
+        "create_store_image_task",
+        "Write an image to a bucket, as one object that stands alone.",
+    ),
     "create-tags": Entry(
         f"{_COMMANDS}.tags", "create_tags", "Give tags to images, snapshots and volumes."
     ),
@@ -80,6 +95,11 @@ COMMANDS = {
         f"{_COMMANDS}.keys",
         "delete_alias",
         "Take a name away from its key.",
+    ),
+    "delete-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "delete_bundle",
+        "Delete an instance-store bundle from a bucket.",
     ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
@@ -115,12 +135,27 @@ COMMANDS = {
         "describe_events",
         "Show what happened in the region, the newest last.",
     ),
+    "describe-export-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_export_image_tasks",
+        "Show how far the exports of images are.",
+    ),
     "describe-image-attribute": Entry(
         f"{_COMMANDS}.image_attributes",
         "describe_image_attribute",
         "Show one attribute of an image.",
     ),
     "describe-images": Entry(f"{_COMMANDS}.images", "describe_images", "Show images."),
+    "describe-import-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_import_image_tasks",
+        "Show how far the imports of images are.",
+    ),
+    "describe-import-snapshot-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_import_snapshot_tasks",
+        "Show how far the imports of snapshots are.",
+    ),
     "describe-key": Entry(
         f"{_COMMANDS}.keys",
         "describe_key",
@@ -137,6 +172,11 @@ COMMANDS = {
         "Show the locks of snapshots, those that have expired included.",
     ),
     "describe-regions": Entry(f"{_COMMANDS}.regions", "describe_regions", "Show regions."),
+    "describe-restore-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_restore_image_tasks",
+        "Show how far the restoring of images from buckets is, the newest first.",
+    ),
     "describe-snapshot-attribute": Entry(
         f"{_COMMANDS}.snapshots", "describe_snapshot_attribute", "Show an attribute of a snapshot."
     ),
@@ -145,6 +185,11 @@ COMMANDS = {
         f"{_COMMANDS}.describing",
         "describe_store",
         "Show how much is stored and what each snapshot alone holds.",
+    ),
+    "describe-store-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_store_image_tasks",
+        "Show how far the storing of images into buckets is, the newest first.",
     ),
     "describe-tags": Entry(
         f"{_COMMANDS}.tags", "describe_tags", "Show the tags of images, snapshots and volumes."
@@ -170,6 +215,11 @@ COMMANDS = {
         "disable_image_deregistration_protection",
         "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
     ),
+    "download-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "download_bundle",
+        "Fetch an instance-store bundle from a bucket.",
+    ),
     "enable-ebs-encryption-by-default": Entry(
         f"{_COMMANDS}.encryption",
         "enable_ebs_encryption_by_default",
@@ -189,6 +239,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "enable_image_deregistration_protection",
         "Refuse to deregister an image.",
+    ),
+    "export-image": Entry(
+        f"{_COMMANDS}.exporting",
+        "export_image",
+        "Write the disk of an image to a bucket, in the format of a virtual machine monitor.",
     ),
     "export-key": Entry(
         f"{_COMMANDS}.keys",
@@ -213,10 +268,20 @@ COMMANDS = {
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
     ),
+    "import-image": Entry(
+        f"{_COMMANDS}.importing",
+        "import_image",
+        "Make an image of the disks of another virtual machine monitor.",
+    ),
     "import-key": Entry(
         f"{_COMMANDS}.keys",
         "import_key",
         "Take an identity file over as a key.",
+    ),
+    "import-snapshot": Entry(
+        f"{_COMMANDS}.importing",
+        "import_snapshot",
+        "Make a snapshot of a disk in a foreign format, or of one that is in a bucket.",
     ),
     "launch-image": Entry(
         f"{_COMMANDS}.launching",
@@ -312,6 +377,11 @@ COMMANDS = {
         "schedule_key_deletion",
         "Delete a key, and with it the content of every snapshot that is encrypted with it.",
     ),
+    "unbundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "unbundle_image",
+        "Write the image of an instance-store bundle to a new, sparse file.",
+    ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
     ),
@@ -324,6 +394,11 @@ COMMANDS = {
         f"{_COMMANDS}.unarchiving",
         "verify_archive",
         "Read an archive whole and check every byte of it.",
+    ),
+    "upload-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "upload_bundle",
+        "Bring an instance-store bundle into a bucket.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",

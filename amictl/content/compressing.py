@@ -10,6 +10,7 @@ from amictl.formats.frame import CODEC_STORED, CODEC_ZSTD, PLAIN_SIZE_MAX
 
 _BLOCK_HEADER_SIZE = 3
 _RLE = 1
+_WINDOW_MAX = 1 << 23
 _TABLES = {3: {"hash_log": 15, "chain_log": 13}}
 """Level 3's search tables, made to fit a core's own cache.
 
@@ -23,7 +24,7 @@ class Decompressor:
     """Decodes payloads; one for each thread."""
 
     def __init__(self) -> None:
-        self._context = zstandard.ZstdDecompressor(max_window_size=1 << 23)
+        self._context = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
 
     def decode_into(self, codec: int, payload: memoryview, target: memoryview) -> None:
         """Fill `target`, whose size is the plain length.
@@ -93,7 +94,8 @@ class Compressor:
 def compressed_size(payload: memoryview, plain_length: int) -> int:
     """Length of the zstd frame at the start of `payload`.
 
-    0 unless it states `plain_length` as its content size and needs no dictionary.
+    0 unless it states `plain_length` as its content size, and needs no dictionary and no window
+    above 8 MiB: the library asks for the latter only where it has no room for all of a frame.
 
     The library neither reports nor refuses what follows a frame, so the block headers are walked
     here (RFC 8878, 3.1.1).
@@ -103,7 +105,8 @@ def compressed_size(payload: memoryview, plain_length: int) -> int:
         position = zstandard.frame_header_size(payload)
     except zstandard.ZstdError:
         return 0
-    if parameters.content_size != plain_length or parameters.dict_id != 0:
+    is_known = parameters.content_size == plain_length and parameters.dict_id == 0
+    if not is_known or parameters.window_size > _WINDOW_MAX:
         return 0
     last = False
     while not last:
