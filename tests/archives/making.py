@@ -228,7 +228,7 @@ def sealed_archive(
         return pyrage.encrypt(content, [own.to_public()])
 
     said = archive_manifest.encode(manifest or manifest_of(disks, sealed=True))
-    key = pyrage.encrypt(str(own).encode(), [recipient])
+    key = pyrage.encrypt(f"{own}\n".encode(), [recipient])
     members = [
         (member_name(number, at, is_sealed=True), sealed(content))
         for number, disk in enumerate(disks)
