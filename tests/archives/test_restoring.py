@@ -28,8 +28,8 @@ from amictl.model.tasks import COMPLETED, FAILED, RESTORE_IMAGE
 from amictl.storage.object_files import FileSource
 from amictl.store import catalog, pending, tasks
 from amictl.store.lineages import is_encrypted
-from tests.archives import making
-from tests.archives.making import Disk, Parts, chunks, mebibytes, plain_archive, sealed_archive
+from tests.archives import raw_archives
+from tests.archives.raw_archives import Disk, Parts, chunks, mebibytes, plain_archive, sealed_archive
 from tests.workshop import SEGMENT, Keys, Workshop, ignore
 
 CONTENT = b"".join(
@@ -136,21 +136,21 @@ def test_it_has_new_ids_and_what_it_was_called(workshop: Workshop) -> None:
         tags = {tag.key: tag.value for tag in catalog.read_attributes(store, image_id).tags}
         attributes = catalog.read_attributes(store, snapshot.snapshot_id)
         owner = store.config.owner_id
-    assert image_id != making.IMAGE_ID
+    assert image_id != raw_archives.IMAGE_ID
     assert (image.name, image.owner_id, image.boot_mode) == ("web", owner, "uefi")
-    assert image.fact("source-image-id") == making.IMAGE_ID
+    assert image.fact("source-image-id") == raw_archives.IMAGE_ID
     assert tags == {"stage": "prod", "from": "usb"}
-    assert snapshot.snapshot_id != making.snapshot_id(0)
-    assert snapshot.fact("source-snapshot-id") == making.snapshot_id(0)
+    assert snapshot.snapshot_id != raw_archives.snapshot_id(0)
+    assert snapshot.fact("source-snapshot-id") == raw_archives.snapshot_id(0)
     assert snapshot.owner_id == owner
-    assert snapshot.start_time > snapshot.freeze.moment == making.STORED
+    assert snapshot.start_time > snapshot.freeze.moment == raw_archives.STORED
     assert attributes.description == "disk 0"
     assert [(tag.key, tag.value) for tag in attributes.tags] == [("disk", "first")]
 
 
 def test_two_devices_can_share_a_disk(workshop: Workshop) -> None:
     parts = plain_archive(Disk(CONTENT))
-    manifest = making.manifest_of([Disk(CONTENT)])
+    manifest = raw_archives.manifest_of([Disk(CONTENT)])
     (mapping,) = manifest.image.mappings
     both = (mapping, replace(mapping, device_name="/dev/sdb"))
     manifest = replace(manifest, image=replace(manifest.image, mappings=both))
@@ -229,7 +229,7 @@ def test_frames_that_hardly_shrink_are_stored_as_they_are(workshop: Workshop) ->
 
 def test_the_next_snapshot_of_the_disk_is_an_increment(workshop: Workshop) -> None:
     disk = workshop.file("disk.raw", CONTENT)
-    manifest = making.manifest_of([Disk(CONTENT, holes=False)])
+    manifest = raw_archives.manifest_of([Disk(CONTENT, holes=False)])
     (archived,) = manifest.disks
     there = replace(archived, source=replace(archived.source, path=str(disk)))
     parts = plain_archive(Disk(CONTENT, holes=False)).with_member(
@@ -248,7 +248,7 @@ def test_an_archive_says_nothing_of_a_disk_that_happens_to_have_its_path(
 ) -> None:
     disk = workshop.file("disk.raw", workshop.noise(SEGMENT, seed=5))
     own = workshop.snapshot_id(disk)
-    manifest = making.manifest_of([Disk(CONTENT)])
+    manifest = raw_archives.manifest_of([Disk(CONTENT)])
     (archived,) = manifest.disks
     there = replace(archived, source=replace(archived.source, path=str(disk)))
     parts = plain_archive(Disk(CONTENT)).with_member(
@@ -343,7 +343,7 @@ def test_the_secret_cut_of_an_encrypted_disk_goes_on(
 ) -> None:
     disk = workshop.file("disk.raw", CONTENT)
     key_id = workshop.keys.new()
-    manifest = making.manifest_of([Disk(CONTENT, key_id=key_id, holes=False)], sealed=True)
+    manifest = raw_archives.manifest_of([Disk(CONTENT, key_id=key_id, holes=False)], sealed=True)
     (archived,) = manifest.disks
     there = replace(archived, source=replace(archived.source, path=str(disk)))
     parts = sealed_archive(
@@ -456,7 +456,7 @@ def test_a_disk_of_holes_is_restored(workshop: Workshop) -> None:
     (snapshot,) = snapshots_of(workshop, image_id)
     assert snapshot.root is None
     assert contents_of(workshop, image_id) == [bytes(3 * SEGMENT)]
-    assert making.segments_of(Disk(bytes(SEGMENT))) == [Blank.HOLE]
+    assert raw_archives.segments_of(Disk(bytes(SEGMENT))) == [Blank.HOLE]
 
 
 def test_every_error_of_an_archive_is_one_of_ours(workshop: Workshop) -> None:
