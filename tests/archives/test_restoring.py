@@ -29,7 +29,14 @@ from amictl.storage.object_files import FileSource
 from amictl.store import catalog, pending, tasks
 from amictl.store.lineages import is_encrypted
 from tests.archives import raw_archives
-from tests.archives.raw_archives import Disk, Parts, chunks, mebibytes, plain_archive, sealed_archive
+from tests.archives.raw_archives import (
+    Disk,
+    Parts,
+    chunks,
+    mebibytes,
+    plain_archive,
+    sealed_archive,
+)
 from tests.workshop import SEGMENT, Keys, Workshop, ignore
 
 CONTENT = b"".join(
