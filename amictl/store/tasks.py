@@ -154,6 +154,9 @@ def _end(
         store.storage.write(layout.task(ended.task_id), record_format.encode(ended))
     except UNREADABLE:
         file.end(ended)
+    except BaseException:  # who stops it now must not make it what it is not
+        file.end(ended)
+        raise
     else:
         file.remove()
     with suppress(*UNREADABLE):
