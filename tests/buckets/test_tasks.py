@@ -1,6 +1,7 @@
 """Tasks of a region in a bucket: leases stand in for the locks of their workers."""
 
 import threading
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -55,7 +56,8 @@ def test_a_task_is_cancelled_from_elsewhere(workshop: BucketWorkshop) -> None:
 
 
 def test_a_killed_worker_is_seen_when_its_lease_is_over(workshop: BucketWorkshop) -> None:
-    workshop = replace(workshop, region=replace(workshop.region, ttl_seconds=SHORT_TTL))
+    workshop = copy(workshop)
+    workshop.region = replace(workshop.region, ttl_seconds=SHORT_TTL)
     task = begun(workshop)
     with workshop.open() as dead:
         PendingFile(dead, task.task_id, task)
