@@ -88,6 +88,12 @@ class RegionNotFoundError(NotFoundError):
     code = "InvalidRegion"
 
 
+class TaskNotFoundError(NotFoundError):
+    """No task has this id in this region."""
+
+    code = "InvalidConversionTaskId"
+
+
 class KeyNotFoundError(NotFoundError):
     """No key here has this id or alias."""
 

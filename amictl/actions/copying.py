@@ -26,7 +26,7 @@ from amictl.model.texts import require_description, require_text
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.store import catalog, copies, events, image_names, tokens
 from amictl.store.copies import Outcome, SnapshotCopy, pending_copy
-from amictl.store.image_states import AVAILABLE, registered_image, unavailable
+from amictl.store.image_states import AVAILABLE, available_image
 from amictl.store.pending import Work, unfinished
 from amictl.store.snapshot_states import completed_snapshot
 from amictl.store.store import Store
@@ -227,7 +227,7 @@ def _planned(
 ) -> _Planned:
     """Raises what `copy_image` raises."""
     image_names.require_free(target, request.name)
-    image, attributes = _available(source, request.source_image_id)
+    image, attributes = available_image(source, request.source_image_id)
     mapped = dict.fromkeys(one.snapshot_id for one in image.mappings if one.snapshot_id)
     cores = [completed_snapshot(source, snapshot_id) for snapshot_id in mapped]
     outcomes = [_outcome(source, target, core, request, surroundings) for core in cores]
@@ -276,16 +276,6 @@ def _description(image_id: str, source_id: str, snapshot_id: str, start_time: st
         f"Copied for DestinationAmi {image_id} from SourceAmi {source_id}"
         f" for SourceSnapshot {snapshot_id}. Task created on {milliseconds:,}."
     )
-
-
-def _available(source: Store, image_id: str) -> tuple[ImageCore, Attributes]:
-    """An image that can be copied. Raises ImageNotFoundError, ConflictError."""
-    image, attributes = registered_image(source, image_id)
-    if attributes.state != AVAILABLE:
-        raise unavailable(
-            image.image_id, hint=f"it is {attributes.state}: use enable-image in its region first"
-        )
-    return image, attributes
 
 
 def _outcome(

@@ -5,6 +5,11 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "cancel-import-task": Entry(
+        f"{_COMMANDS}.tasks",
+        "cancel_import_task",
+        "Cancel a task that is at work, whoever began it.",
+    ),
     "cancel-key-deletion": Entry(
         f"{_COMMANDS}.key_use",
         "cancel_key_deletion",
@@ -63,6 +68,11 @@ COMMANDS = {
         "create_snapshots",
         "Store the content of several disks at one moment.",
     ),
+    "create-store-image-task": Entry(
+        f"{_COMMANDS}.archiving",
+        "create_store_image_task",
+        "Write an image to a bucket, as one object that stands alone.",
+    ),
     "create-tags": Entry(
         f"{_COMMANDS}.tags", "create_tags", "Give tags to images, snapshots and volumes."
     ),
@@ -105,12 +115,27 @@ COMMANDS = {
         "describe_events",
         "Show what happened in the region, the newest last.",
     ),
+    "describe-export-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_export_image_tasks",
+        "Show how far the exports of images are.",
+    ),
     "describe-image-attribute": Entry(
         f"{_COMMANDS}.image_attributes",
         "describe_image_attribute",
         "Show one attribute of an image.",
     ),
     "describe-images": Entry(f"{_COMMANDS}.images", "describe_images", "Show images."),
+    "describe-import-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_import_image_tasks",
+        "Show how far the imports of images are.",
+    ),
+    "describe-import-snapshot-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_import_snapshot_tasks",
+        "Show how far the imports of snapshots are.",
+    ),
     "describe-key": Entry(
         f"{_COMMANDS}.keys",
         "describe_key",
@@ -127,6 +152,11 @@ COMMANDS = {
         "Show the locks of snapshots, those that have expired included.",
     ),
     "describe-regions": Entry(f"{_COMMANDS}.regions", "describe_regions", "Show regions."),
+    "describe-restore-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_restore_image_tasks",
+        "Show how far the restoring of images from buckets is, the newest first.",
+    ),
     "describe-snapshot-attribute": Entry(
         f"{_COMMANDS}.snapshots", "describe_snapshot_attribute", "Show an attribute of a snapshot."
     ),
@@ -135,6 +165,11 @@ COMMANDS = {
         f"{_COMMANDS}.describing",
         "describe_store",
         "Show how much is stored and what each snapshot alone holds.",
+    ),
+    "describe-store-image-tasks": Entry(
+        f"{_COMMANDS}.tasks",
+        "describe_store_image_tasks",
+        "Show how far the storing of images into buckets is, the newest first.",
     ),
     "describe-tags": Entry(
         f"{_COMMANDS}.tags", "describe_tags", "Show the tags of images, snapshots and volumes."

@@ -73,5 +73,11 @@ class UserKeyring:
     def is_recipient(self, key_id: str, header: "DomainHeader") -> bool:
         return keyring().is_recipient(key_id, header)
 
+    def recipients(self, key_id: str) -> tuple[str, ...]:
+        return keyring().recipients(key_id)
+
+    def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
+        return keyring().seal(recipients, secret)
+
     def resolve(self, name: str) -> str:
         return keyring().resolve(name)

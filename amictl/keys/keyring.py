@@ -93,6 +93,10 @@ class FolderKeyring:
 
         return identity_mac(secret, data)
 
+    def recipients(self, key_id: str) -> tuple[str, ...]:
+        """All to whom what belongs to a key is wrapped. Raises KeyUnavailableError."""
+        return self._usable(key_id).recipients
+
     def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
         """An age file to these recipients. Raises KeyUnavailableError, UsageError."""
         sealers = [identities.sealer(recipient, self._talk) for recipient in recipients]

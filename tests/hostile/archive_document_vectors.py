@@ -194,9 +194,7 @@ TABLE = {
     "row-manifest-over-16-mib": row(at=0, Size=(16 << 20) + 1),
     "row-digest-of-another": row(SHA256="0" * 64),
     "row-digest-of-the-manifest": rows(lambda found: found[1].update(SHA256=found[0]["SHA256"])),
-    "row-digest-in-capitals": rows(
-        lambda found: found[1].update(SHA256=found[1]["SHA256"].upper())
-    ),
+    "row-digest-in-capitals": rows(lambda found: found[1].update(SHA256=found[1]["SHA256"].upper())),
     "row-digest-too-short": row(SHA256="0" * 63),
     "row-digest-with-a-path": row(SHA256="0" * 64 + "  /etc/passwd"),
     "row-digest-null": row(SHA256=None),

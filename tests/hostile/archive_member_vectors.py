@@ -118,9 +118,7 @@ MAPS = {
     "frame-of-no-stored-bytes": table(lambda rows: rows.__setitem__(0, (0, MIB))),
     "frame-of-no-plain-bytes": table(lambda rows: rows.insert(0, (13, 0))),
     "frame-of-4-gib-stored": table(lambda rows: rows.__setitem__(0, (2**32 - 1, MIB))),
-    "frames-that-sum-to-2-to-64": table(
-        lambda rows: rows.__setitem__(slice(0, 4), [(9, 2**32 - 1)] * 4)
-    ),
+    "frames-that-sum-to-2-to-64": table(lambda rows: rows.__setitem__(slice(0, 4), [(9, 2**32 - 1)] * 4)),
     "frame-over-a-mebibyte": table(
         lambda rows: rows.__setitem__(slice(0, 2), [(rows[0][0], MIB + 1), (rows[1][0], MIB - 1)])
     ),
@@ -217,9 +215,7 @@ def raw(data: bytes, *, last: bool = False) -> bytes:
 
 def raw_blocks(data: bytes) -> list[bytes]:
     size = 131_072
-    return [
-        raw(data[at : at + size], last=at + size >= len(data)) for at in range(0, len(data), size)
-    ]
+    return [raw(data[at : at + size], last=at + size >= len(data)) for at in range(0, len(data), size)]
 
 
 def repeated(count: int) -> list[bytes]:
@@ -232,9 +228,7 @@ def compressed(**parameters: Any) -> bytes:
 
 
 def with_dictionary() -> bytes:
-    dictionary = zstandard.ZstdCompressionDict(
-        PLAIN[:4096], dict_type=zstandard.DICT_TYPE_RAWCONTENT
-    )
+    dictionary = zstandard.ZstdCompressionDict(PLAIN[:4096], dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     return compressed(dict_data=dictionary)
 
 
@@ -286,9 +280,7 @@ FRAMES = {
     "zstd-instead-gzip": frame(b"\x1f\x8b\x08" + bytes(100)),
     "zstd-of-other-bytes": frame(zstd(MIB, *repeated(8))),
     "zeros-of-letters": frame(
-        zero_frame(2 * SEGMENT).replace(
-            b"\0" + block(1, 131_072, b"\0"), b"x" + block(1, 131_072, b"\0"), 1
-        ),
+        zero_frame(2 * SEGMENT).replace(b"\0" + block(1, 131_072, b"\0"), b"x" + block(1, 131_072, b"\0"), 1),
         at=4,
         plain=2 * SEGMENT,
     ),

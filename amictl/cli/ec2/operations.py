@@ -24,13 +24,6 @@ _IMAGES = {
         "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
-    "describe-import-image-tasks": "create-image is done when it ends, so nothing is left to watch",
-    "describe-export-image-tasks": "launch-image is done when it ends, so nothing is left to watch",
-    "create-store-image-task": (
-        "this version does not pack an image into one object; copy the whole directory of a"
-        " region, and use check-store on the copy"
-    ),
-    "describe-store-image-tasks": "this version does not pack images into objects",
     "create-restore-image-task": (
         "this version has no packed images to restore from; a directory that holds a copied region"
         " is opened with --store"
@@ -68,9 +61,6 @@ _ACCESS = (
 
 _SNAPSHOTS = (
     {
-        "describe-import-snapshot-tasks": (
-            "create-snapshot shows its progress itself; describe-snapshots does for --no-wait"
-        ),
         "modify-snapshot-tier": (
             "a store has one tier; the content of a snapshot is deduplicated, and alone it would"
             " take more room than it does now"
@@ -133,7 +123,6 @@ _TASKS = {
     "describe-conversion-tasks": "there are no conversion tasks",
     "cancel-export-task": "there are no export tasks",
     "describe-export-tasks": "there are no export tasks",
-    "cancel-import-task": "there are no import tasks; interrupt create-snapshot with Ctrl-C",
     "import-instance": "use import-image on the disk image files of the machine",
     "create-instance-export-task": "use export-image, or launch-image if there are several disks",
 }

@@ -169,8 +169,6 @@ WAITERS: dict[str, str] = (
     | {
         "image-usage-report-available": "there are no usage reports here",
         "key-pair-exists": "logins are part of the content of a disk",
-        "snapshot-imported": "nothing is imported; for create-snapshot use snapshot-completed",
-        "store-image-task-complete": "this version does not pack images into objects",
     }
 )
 """Why a waiter of EC2 is not here."""
