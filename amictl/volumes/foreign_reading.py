@@ -192,10 +192,11 @@ class _ServedFile:
     def read(self, offset: int, length: int) -> bytes:
         """Zeros fill up the last sector, to which compressed clusters extend.
 
-        Raises CorruptStoreError behind that.
+        And what is asked for at the beginning, where headers are: of these a reader asks for more
+        than there is. Raises CorruptStoreError for all else that is behind the end.
         """
         size = self._file.size
-        if offset + length > -(-size // SECTOR_SIZE) * SECTOR_SIZE:
+        if offset and offset + length > -(-size // SECTOR_SIZE) * SECTOR_SIZE:
             raise CorruptStoreError(
                 f"{self._file.where} ends at byte {size}, and its tables lead to byte"
                 f" {offset + length}: it may have been truncated",

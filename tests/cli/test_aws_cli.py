@@ -43,6 +43,9 @@ OURS = {
     "create-volume": LUKS | {"--volume-id", "--as-of", "--force", "--in-place"},
     "delete-rule": {"--dry-run"},
     "delete-volume": {"--delete-file"},
+    "export-image": {"--bucket", "--no-wait"},
+    "import-image": {"--no-wait"},
+    "import-snapshot": {"--no-wait"},
     "update-rule": {"--dry-run"},
 }
 """Options that EC2's operation of the same name has not."""
