@@ -156,7 +156,8 @@ def instead(text: bytes) -> Change:
 
 def flat(name: bytes) -> bytes:
     return (
-        b'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
+        b"# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n"
+        b'createType="monolithicFlat"\n'
         b'RW 2048 FLAT "' + name + b'" 0\n'
     )
 
