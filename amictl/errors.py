@@ -143,6 +143,18 @@ class ObjectMissingError(CorruptStoreError):
     """A file that the store needs is not there."""
 
 
+class InvalidArchiveError(CorruptStoreError):
+    """An archive is not what amictl wrote: torn, changed, or made to do harm."""
+
+    code = "InvalidFormat"
+
+
+class InvalidManifestError(CorruptStoreError):
+    """The manifest of a bundle cannot be read, or is not signed by whom it should be."""
+
+    code = "InvalidManifest"
+
+
 class ConflictError(AmictlError):
     """The state of the thing does not allow this."""
 

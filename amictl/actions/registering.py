@@ -13,7 +13,7 @@ from amictl.model.images import (
     require_name,
     root_mapping,
 )
-from amictl.model.records import Attributes, ImageCore, PendingImage, SnapshotCore, tags_from
+from amictl.model.records import ImageCore, PendingImage, SnapshotCore, tags_from
 from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
@@ -22,7 +22,7 @@ from amictl.store.authenticity import signed_image
 from amictl.store.encryption import require_encryption_kept
 from amictl.store.first_data import first_data
 from amictl.store.image_states import AVAILABLE
-from amictl.store.pending import PendingFile
+from amictl.store.registration import register
 from amictl.store.snapshot_states import size_to_map
 from amictl.store.store import Store
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
@@ -66,21 +66,9 @@ def register_image(
         raise DryRunError
     core = signed_image(store, _with_facts(store, core, request))
     image = PendingImage(core, request.description, tags_from(request.tags or {}))
-    _register(store, image)
+    register(store, image)
     events.record(store, surroundings, "RegisterImage", (core.image_id,), AVAILABLE)
     return {"ImageId": core.image_id}
-
-
-def _register(store: Store, image: PendingImage) -> None:
-    """Take the name and write the records; the pending file holds the name meanwhile."""
-    core = image.image
-    attributes = Attributes(core.image_id, 0, AVAILABLE, image.description, image.tags)
-    file = PendingFile(store, core.image_id, image)
-    try:
-        image_names.require_reserved(store, core.name, core.image_id)
-        catalog.put_image(store, core, attributes)
-    finally:
-        file.remove()
 
 
 def _core(store: Store, request: RegisterImageRequest, surroundings: Surroundings) -> ImageCore:

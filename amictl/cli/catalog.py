@@ -5,6 +5,11 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "bundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "bundle_image",
+        "Make an instance-store bundle: a manifest and numbered parts.",
+    ),
     "cancel-import-task": Entry(
         f"{_COMMANDS}.tasks",
         "cancel_import_task",
@@ -53,6 +58,11 @@ COMMANDS = {
         "create_region",
         "Make a store in a directory or a bucket and give it a name.",
     ),
+    "create-restore-image-task": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "create_restore_image_task",
+        "Make an image of an archive in a bucket.",
+    ),
     "create-rule": Entry(
         f"{_COMMANDS}.recycle_bin",
         "create_rule",
@@ -86,6 +96,11 @@ COMMANDS = {
         "delete_alias",
         "Take a name away from its key.",
     ),
+    "delete-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "delete_bundle",
+        "Delete an instance-store bundle from a bucket.",
+    ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
         "delete_region",
@@ -109,6 +124,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "deregister_image",
         "Make an image not exist any more; its name is free then.",
+    ),
+    "describe-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "describe_archive",
+        "Show what is in an archive, without reading its disks.",
     ),
     "describe-events": Entry(
         f"{_COMMANDS}.events",
@@ -194,6 +214,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "disable_image_deregistration_protection",
         "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
+    ),
+    "download-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "download_bundle",
+        "Fetch an instance-store bundle from a bucket.",
     ),
     "enable-ebs-encryption-by-default": Entry(
         f"{_COMMANDS}.encryption",
@@ -352,6 +377,11 @@ COMMANDS = {
         "schedule_key_deletion",
         "Delete a key, and with it the content of every snapshot that is encrypted with it.",
     ),
+    "unbundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "unbundle_image",
+        "Write the image of an instance-store bundle to a new, sparse file.",
+    ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
     ),
@@ -359,6 +389,16 @@ COMMANDS = {
         f"{_COMMANDS}.recycle_bin",
         "update_rule",
         "Change a retention rule.",
+    ),
+    "verify-archive": Entry(
+        f"{_COMMANDS}.unarchiving",
+        "verify_archive",
+        "Read an archive whole and check every byte of it.",
+    ),
+    "upload-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "upload_bundle",
+        "Bring an instance-store bundle into a bucket.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",

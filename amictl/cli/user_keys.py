@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from amictl.archives.sealed import OpenKey
     from amictl.cli.passphrases import Conversation, Passphrases
     from amictl.keys.folder import KeyFolder
     from amictl.keys.keyring import FolderKeyring
@@ -56,6 +57,17 @@ def keyring() -> "FolderKeyring":
     from amictl.keys.keyring import FolderKeyring
 
     return FolderKeyring(folder(), passphrases(), conversation(), lambda: datetime.now(UTC))
+
+
+def opener(identity: Path | None) -> "OpenKey":
+    """What opens age files: an identity file, or without one the keys of the user."""
+    if identity is None:
+        return lambda data, place: keyring().open(data, place)
+    from amictl.keys import identity_files
+
+    return lambda data, place: identity_files.opened(
+        data, place, identity, passphrases(), conversation()
+    )
 
 
 class UserKeyring:

@@ -12,6 +12,9 @@ STANZAS_MAX = 64
 WORK_FACTOR_MAX = 22
 """scrypt takes 1 KiB and 2 to this power: the bound of age itself."""
 
+GREASE = "-grease"
+"""How the type ends of what age writes besides, and nobody opens."""
+
 _MAGIC = b"age-encryption.org/v1\n"
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _ARMOR_END = b"-----END AGE ENCRYPTED FILE-----"

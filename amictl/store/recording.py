@@ -26,8 +26,9 @@ from amictl.model.times import parse_timestamp, timestamp
 from amictl.progress import Progress, Step
 from amictl.store import catalog
 from amictl.store.authenticity import signed
-from amictl.store.ingesting import Ingest, Ingested, Volume
+from amictl.store.ingesting import Ingest, Volume
 from amictl.store.lineages import Lineage, is_encrypted, with_lineage
+from amictl.store.map_making import Ingested
 from amictl.store.parents import domain_of, lineage_from, origin_of
 from amictl.store.pending import PendingFile
 from amictl.store.store import Store

@@ -46,6 +46,7 @@ OURS = {
     "export-image": {"--bucket", "--no-wait"},
     "import-image": {"--no-wait"},
     "import-snapshot": {"--no-wait"},
+    "register-image": {"--certificate"},
     "update-rule": {"--dry-run"},
 }
 """Options that EC2's operation of the same name has not."""

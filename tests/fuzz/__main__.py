@@ -1,13 +1,16 @@
 """`python -m tests.fuzz [TARGET …] [--seconds N | --runs N] [--seed N] [--keep FOLDER]`.
 
-Runs each target from the seeds on. What crashes one is put into the folder `--keep`, and so is,
-by target, what reaches new code, to begin from the next time. Ends with 1 after a crash.
+Runs each target from the seeds on, one for each processor at a time. What crashes one is put into
+the folder `--keep`, and so is, by target, what reaches new code, to begin from the next time. Ends
+with 1 after a crash.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -67,15 +70,17 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     given = parser.parse_args()
     length = f"-runs={given.runs}" if given.runs else f"-max_total_time={given.seconds}"
-    crashes = 0
-    with TemporaryDirectory() as temporary:
-        for target in given.targets or TARGETS:
-            ran = fuzz(target, given.keep or Path(temporary), length, f"-seed={given.seed}")
+    targets = given.targets or list(TARGETS)
+    crashed = False
+    with TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
+        folder = given.keep or Path(temporary)
+        runs = pool.map(lambda target: fuzz(target, folder, length, f"-seed={given.seed}"), targets)
+        for target, ran in zip(targets, runs, strict=True):
             print(f"{target}: {ran.executions} executions, {'CRASH' if ran.crash else 'ok'}")
             if ran.crash:
                 print(ran.crash)
-                crashes += 1
-    return min(crashes, 1)
+                crashed = True
+    return int(crashed)
 
 
 if __name__ == "__main__":

@@ -8,38 +8,58 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 from blake3 import blake3
 
 from amictl.content.compressing import Decompressor
 from amictl.errors import AmictlError
-from amictl.formats import current, frame, node, pack, records, run
+from amictl.formats import (
+    archive_manifest,
+    archive_map,
+    archive_members,
+    current,
+    frame,
+    node,
+    pack,
+    records,
+    run,
+    tar,
+)
 from amictl.formats.framing import checksum
 from amictl.keys import age_headers
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, StoreConfig
 from amictl.store.index import Run
+from tests.hostile import archives
+from tests.hostile.archive_frame_vectors import FRAMES
+from tests.hostile.archive_member_vectors import MAPS
 from tests.hostile.corpus import corpus
-from tests.hostile.readers import READERS
+from tests.hostile.readers import READERS, Whole
 
 _CHECKSUM, _DIGEST = 8, 32
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A reader: it raises errors of ours or returns. Seeds are the vectors for these readers."""
+    """A reader: it raises errors of ours or returns. Seeds are the vectors for these readers, or
+    what a function gives.
+    """
 
     read: Callable[[bytes], object]
-    seeds: Sequence[str]
+    seeds: Sequence[str] | Callable[[], Iterator[bytes]]
 
     def seed_bytes(self) -> Iterator[bytes]:
         """Those that are small enough to be changed a little."""
-        for vector in corpus():
-            if vector.reader in self.seeds and len(data := vector.make()) <= SEED_SIZE_MAX:
-                yield data
+        found = self.seeds() if callable(self.seeds) else _vectors_for(self.seeds)
+        return (data for data in found if len(data) <= SEED_SIZE_MAX)
 
 
-SEED_SIZE_MAX = 8192
+SEED_SIZE_MAX = 32_768
+
+
+def _vectors_for(readers: Sequence[str]) -> Iterator[bytes]:
+    return (vector.make() for vector in corpus() if vector.reader in readers)
 
 
 def read_frame(data: bytes) -> None:
@@ -108,6 +128,89 @@ def read_age_header(data: bytes) -> None:
         assert all(int(words[2]) <= 22 for words in stanzas if words[0] == "scrypt")
 
 
+def read_tar_header(data: bytes) -> None:
+    """A header, with the checksum made right, which is written as it was read."""
+    block = data[:148] + b" " * 8 + data[156:]
+    for repaired in (data, block[:148] + b"%06o\0 " % (sum(block) % 8**6) + block[156:]):
+        with suppress(AmictlError):
+            assert tar.encode(tar.decode(repaired)) == repaired
+
+
+def read_archive_map(data: bytes) -> None:
+    """A map with its length and digest made right, which is written as it was read."""
+    body = data[8:-_DIGEST]
+    lead = struct.pack("<II", archive_map.SKIPPABLE_MAGIC, len(body) + _DIGEST)
+    for repaired in (data, lead + body + blake3(body).digest()):
+        with suppress(AmictlError):
+            assert archive_map.encode(archive_map.decode(repaired)) == repaired
+
+
+def read_archive_documents(data: bytes) -> None:
+    """The manifest and the table, as they are, and written in canonical form."""
+    for repaired in (data, _canonical(data)):
+        with suppress(AmictlError):
+            assert archive_manifest.encode(archive_manifest.decode(repaired, "here")) == repaired
+        with suppress(AmictlError):
+            assert archive_members.encode(archive_members.decode(repaired, "here")) == repaired
+
+
+def read_archive_end(data: bytes) -> None:
+    """What follows the members of an archive that is right."""
+    from amictl.archives.contents import read_contents
+
+    with suppress(AmictlError):
+        read_contents(Whole(_right_archive()[: _start_of_the_end()] + data))
+
+
+def read_archive_member(data: bytes) -> None:
+    """The first member of a disk, with the digest of its map made right, in an archive."""
+    length = int.from_bytes(data[4:8], "little")
+    if _DIGEST <= length <= len(data) - 8:
+        body = data[8 : 8 + length - _DIGEST]
+        data = data[: 8 + len(body)] + blake3(body).digest() + data[8 + length :]
+    with suppress(AmictlError):
+        READERS["archive"](
+            archives.built(
+                lambda archive: setattr(
+                    archive, "change_parts", lambda parts: setattr(parts[1], "content", data)
+                )
+            )
+        )
+
+
+@cache
+def _right_archive() -> bytes:
+    return archives.Archive().build()
+
+
+@cache
+def _start_of_the_end() -> int:
+    return _right_archive().index(b"members.json\0")
+
+
+def _ends() -> Iterator[bytes]:
+    """The end of every archive of the corpus that begins as the right one does."""
+    start = _start_of_the_end()
+    for vector in corpus("archive_tar_vectors", "archive_table_vectors"):
+        if vector.name.startswith(("archive.row-", "archive.sums-", "archive.sign")):
+            yield vector.make()[start:]
+
+
+def _members() -> Iterator[bytes]:
+    """The first member of every archive in whose members something is wrong."""
+    for change, _ in (*MAPS.values(), *FRAMES.values()):
+        archive = archives.Archive()
+        change(archive)
+        yield archive.members[0].bytes
+
+
+def _canonical(data: bytes) -> bytes:
+    try:
+        return records.canonical_json(msgspec.json.decode(data)) + b"\n"
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return data
+
+
 def _through(reader: str) -> Callable[[bytes], None]:
     """A reader of the corpus, which is given text."""
 
@@ -133,7 +236,15 @@ TARGETS: dict[str, Target] = {
     "pack": Target(read_pack, ["pack"]),
     "current": Target(read_current, ["current"]),
     "run": Target(read_run, ["run"]),
+    "tar-header": Target(read_tar_header, ["tar-header"]),
+    "archive-map": Target(read_archive_map, ["archive-map"]),
+    "archive-documents": Target(read_archive_documents, ["archive-manifest", "archive-members"]),
+    "archive-end": Target(read_archive_end, _ends),
+    "archive-member": Target(read_archive_member, _members),
     "age-header": Target(read_age_header, ["identity-file"]),
     "structure": Target(_through("structure"), ["structure"]),
     "configuration": Target(_through("configuration"), ["configuration"]),
 }
+
+SLOW = ("archive-member",)
+"""Targets that take milliseconds for each input."""

@@ -247,23 +247,24 @@ def truncations() -> Iterator[tuple[str, Change]]:
             yield f"ends-{place}-header-{number}", whole(lambda data, stop=stop: data[:stop])
 
 
-def faults() -> Iterator[tuple[str, Change]]:
+def faults() -> Iterator[tuple[str, Change, str]]:
     for fault, changed in (*TYPES.items(), *FIELDS.items()):
-        yield fault, fields(**changed)
-    yield "table-is-a-symbolic-link", fields(3, type=b"2", link=b"/etc/passwd")
-    yield "table-larger-than-the-archive", fields(3, size=b"77777777777")
-    yield "sums-are-a-fifo", fields(4, type=b"6")
+        yield fault, fields(**changed), "has another header than its archive says"
+        yield f"table-{fault}", fields(3, **changed), "members.json"
+        yield f"sums-{fault}", fields(4, **changed), "what follows members.json"
     for fault, name in NAMES.items():
-        yield fault, named(name)
+        yield fault, named(name), "is not the member that comes next"
     for fault, blocks in BEFORE.items():
-        yield fault, before(blocks)
-    yield from _orders()
-    yield from _sums()
-    yield from _ends()
-    yield from truncations()
+        yield fault, before(blocks), "is not where the one before it ends"
+    for fault, change in _orders():
+        yield fault, change, ""
+    for fault, change in _sums():
+        yield fault, change, "what follows members.json"
+    for fault, change in (*_ends(), *truncations()):
+        yield fault, change, ""
 
 
 def vectors() -> Iterator[Vector]:
     yield Vector("archive", "right", None, "", lambda: built(lambda archive: None))
-    for fault, change in faults():
-        yield Vector("archive", fault, INVALID, "", lambda change=change: built(change))
+    for fault, change, reason in faults():
+        yield Vector("archive", fault, INVALID, reason, lambda change=change: built(change))

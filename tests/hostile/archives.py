@@ -135,6 +135,7 @@ class DiskMember:
     kinds: list[int]
     entries: list[bytes]
     frames: list[tuple[bytes, int]]
+    name: str = "disk-0/000000.zst"
     number: int = 0
     first: int = 0
     archive_id: bytes = ARCHIVE_ID
@@ -180,7 +181,9 @@ def first_member() -> DiskMember:
 def second_member() -> DiskMember:
     """Of a disk of one chunk."""
     plain = plain_bytes(SECOND_DISK)
-    return DiskMember(1, len(plain), [2], [leaf_entry(SECOND_DISK)], frames_of(plain))
+    frames = frames_of(plain)
+    name = "disk-1/000000.zst"
+    return DiskMember(1, len(plain), [2], [leaf_entry(SECOND_DISK)], frames, name)
 
 
 # --- block maps and manifest -------------------------------------------------------------------
@@ -348,11 +351,13 @@ class Archive:
         table = self._table(parts)
         table = self.change_table(table) or table
         table_bytes = self.change_table_bytes(canonical(table))
-        parts.append(Part("members.json", table_bytes))
+        rows = [(row["SHA256"], row["Name"]) for row in _rows(table)]
+        behind = [Part("members.json", table_bytes)]
         if self.signature is not None:
-            parts.append(Part("members.json.sig", self.signature))
-        sums = [f"{hashlib.sha256(each.content).hexdigest()}  {each.name}\n" for each in parts]
-        parts.append(Part("SHA256SUMS", "".join(sums).encode()))
+            behind.append(Part("members.json.sig", self.signature))
+        rows += [(hashlib.sha256(part.content).hexdigest(), part.name) for part in behind]
+        sums = "".join(f"{digest}  {name}\n" for digest, name in rows)
+        parts += [*behind, Part("SHA256SUMS", sums.encode())]
         parts = self.change_all(parts) or parts
         return self.change_bytes(b"".join(part.bytes for part in parts) + self.end)
 
@@ -364,8 +369,7 @@ class Archive:
         document = self.change_manifest_bytes(canonical(self.manifest))
         yield Part(f"manifest.json{suffix}", seal(document))
         for member in self.members:
-            name = f"disk-{member.disk}/{member.number:06d}.zst{suffix}"
-            yield Part(name, seal(member.bytes))
+            yield Part(f"{member.name}{suffix}", seal(member.bytes))
 
     def _table(self, parts: list[Part]) -> dict[str, Any]:
         rows, at = [], 0
@@ -382,6 +386,10 @@ class Archive:
             "Stored": STORED,
             "Members": rows,
         }
+
+
+def _rows(table: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in table["Members"] or [] if isinstance(row, dict)]
 
 
 def built(change: Callable[[Archive], object], *, sealed: bool = False) -> bytes:

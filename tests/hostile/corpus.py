@@ -16,7 +16,10 @@ MODULES = (
     "command_values",
     "archive_tar_vectors",
     "archive_document_vectors",
+    "archive_table_vectors",
     "archive_member_vectors",
+    "archive_frame_vectors",
+    "archive_seal_vectors",
     "disk_image_vectors",
 )
 

@@ -59,7 +59,6 @@ def read_archive(data: bytes) -> None:
     from amictl.archives.reading import open_archive
     from amictl.archives.sound_images import require_sound_image
     from amictl.archives.verifying import verify_disk, verify_members
-
     from tests.hostile.archives import open_key
 
     source = Whole(data)
@@ -99,12 +98,12 @@ READERS: dict[str, Reader] = {
 
 def warm() -> None:
     """Import now what readers import when they are called."""
-    import amictl.archives.verifying
     import cryptography.hazmat.primitives.serialization
     import numpy
     import pyrage
     import tomlkit
 
+    import amictl.archives.verifying
     import amictl.cli.shapes
     import amictl.keys.identities
     import amictl.volumes.imports

@@ -24,10 +24,6 @@ _IMAGES = {
         "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
-    "create-restore-image-task": (
-        "this version has no packed images to restore from; a directory that holds a copied region"
-        " is opened with --store"
-    ),
 } | same(
     "nothing outside of the region uses its images, so there is no use to report; describe-images"
     " shows LastLaunchedTime",
@@ -116,9 +112,14 @@ _VOLUMES = {
 )
 
 _TASKS = {
-    "bundle-instance": "create-image takes disks of any system; Amazon ended bundling itself",
-    "cancel-bundle-task": "there are no bundle tasks",
-    "describe-bundle-tasks": "there are no bundle tasks; describe-images shows pending images",
+    "bundle-instance": (
+        "it bundled Windows machines, and EC2 no longer supports it; use create-image for the disks"
+        " of any system, bundle-image for a bundle of a Linux disk"
+    ),
+    "cancel-bundle-task": "EC2 no longer supports bundle tasks; interrupt bundle-image with Ctrl-C",
+    "describe-bundle-tasks": (
+        "EC2 no longer supports bundle tasks; bundle-image is done when it ends"
+    ),
     "cancel-conversion-task": "there are no conversion tasks",
     "describe-conversion-tasks": "there are no conversion tasks",
     "cancel-export-task": "there are no export tasks",

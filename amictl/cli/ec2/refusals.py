@@ -130,7 +130,6 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--billing-products": "nothing here is billed",
         "--ena-support": "network adapters are emulated by your hypervisor",
         "--no-ena-support": "network adapters are emulated by your hypervisor; leave it out",
-        "--image-location": "this version does not read bundles; use --block-device-mappings",
         "--imds-support": "the metadata service of a machine is not amictl's",
         "--kernel-id": "a kernel is part of the root disk, since all images are hvm",
         "--ramdisk-id": "an initial RAM disk is part of the root disk, since all images are hvm",
@@ -161,9 +160,10 @@ WAITERS: dict[str, str] = (
         "instance-exists instance-running instance-status-ok instance-stopped instance-terminated"
         " system-status-ok password-data-available",
     )
+    | {"bundle-task-complete": "bundle-image is done when it ends, so nothing is left to wait for"}
     | same(
         "there are no such tasks here",
-        "bundle-task-complete conversion-task-cancelled conversion-task-completed"
+        "conversion-task-cancelled conversion-task-completed"
         " conversion-task-deleted export-task-cancelled export-task-completed",
     )
     | {
