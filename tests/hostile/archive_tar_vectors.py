@@ -189,8 +189,9 @@ def _orders() -> Iterator[tuple[str, Change]]:
     yield "signature-of-63-bytes", lambda archive: setattr(archive, "signature", bytes(63))
     yield "signature-of-65-bytes", lambda archive: setattr(archive, "signature", bytes(65))
     yield "signature-of-no-bytes", lambda archive: setattr(archive, "signature", b"")
-    yield "signature-after-the-sums", all_parts(
-        lambda found: found.append(Part("members.json.sig", bytes(64)))
+    yield (
+        "signature-after-the-sums",
+        all_parts(lambda found: found.append(Part("members.json.sig", bytes(64)))),
     )
 
 
@@ -229,11 +230,19 @@ def _ends() -> Iterator[tuple[str, Change]]:
     yield "archive-behind-zeros", whole(lambda data: bytes(512) + data)
     yield "archive-behind-a-script", whole(lambda data: b"#!/bin/sh\n".ljust(512) + data)
     yield "halves-swapped", whole(lambda data: data[20_480:] + data[:20_480])
-    yield "noise-between-contents", all_parts(
-        lambda found: setattr(found[DISK], "filled", lambda data: data + b"x" * (-len(data) % 512))
+    yield (
+        "noise-between-contents",
+        all_parts(
+            lambda found: setattr(
+                found[DISK], "filled", lambda data: data + b"x" * (-len(data) % 512)
+            )
+        ),
     )
-    yield "noise-behind-the-table", all_parts(
-        lambda found: setattr(found[3], "filled", lambda data: data + b"x" * (-len(data) % 512))
+    yield (
+        "noise-behind-the-table",
+        all_parts(
+            lambda found: setattr(found[3], "filled", lambda data: data + b"x" * (-len(data) % 512))
+        ),
     )
 
 
