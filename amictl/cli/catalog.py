@@ -13,7 +13,9 @@ _HELP = {
     },
     "bundles": {
         "bundle-image": "Make an instance-store bundle: a manifest and numbered parts.",
-        "delete-bundle": "Delete an instance-store bundle from a bucket: its parts, then its manifest.",
+        "delete-bundle": (
+            "Delete an instance-store bundle from a bucket: its parts, then its manifest."
+        ),
         "download-bundle": "Fetch an instance-store bundle from a bucket.",
         "unbundle-image": "Write the image of an instance-store bundle to a new, sparse file.",
         "upload-bundle": "Bring an instance-store bundle into a bucket, the manifest last.",
@@ -83,7 +85,9 @@ _HELP = {
         "enable-image": "Make a disabled image available again.",
         "enable-image-deprecation": "Say from when on an image should not be used any more.",
         "enable-image-deregistration-protection": "Refuse to deregister an image.",
-        "register-image": "Make an image of snapshots that are completed.",
+        "register-image": (
+            "Make an image of snapshots that are completed, or of an instance-store bundle."
+        ),
     },
     "importing": {
         "import-image": "Make an image of the disks of another virtual machine monitor.",
