@@ -112,6 +112,7 @@ EXIT_STATUS = (
 )  # fmt: skip
 
 SEE_ALSO = (
+    "amictl-archive(5)",
     "amictl-buckets(7)",
     "amictl-bundle(5)",
     "amictl-ec2(7)",
