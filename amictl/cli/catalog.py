@@ -25,6 +25,11 @@ COMMANDS = {
         "create_alias",
         "Give a key one more name.",
     ),
+    "create-bucket": Entry(
+        f"{_COMMANDS}.buckets",
+        "create_bucket",
+        "Give a name to a place where archives go.",
+    ),
     "copy-image": Entry(
         f"{_COMMANDS}.copying", "copy_image", "Copy an image from another region, or within one."
     ),
@@ -76,6 +81,11 @@ COMMANDS = {
         "delete_alias",
         "Take a name away from its key.",
     ),
+    "delete-bucket": Entry(
+        f"{_COMMANDS}.buckets",
+        "delete_bucket",
+        "Forget the name of a bucket.",
+    ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
         "delete_region",
@@ -99,6 +109,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "deregister_image",
         "Make an image not exist any more; its name is free then.",
+    ),
+    "describe-buckets": Entry(
+        f"{_COMMANDS}.buckets",
+        "describe_buckets",
+        "Show the buckets that have a name, in the order of the configuration file.",
     ),
     "describe-events": Entry(
         f"{_COMMANDS}.events",
