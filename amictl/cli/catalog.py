@@ -11,6 +11,13 @@ _HELP = {
         "list-changed-blocks": "List the blocks in which two snapshots differ.",
         "list-snapshot-blocks": "List the blocks that hold data.",
     },
+    "buckets": {
+        "create-bucket": "Give a name to a place where archives go.",
+        "delete-bucket": "Forget the name of a bucket.",
+        "describe-buckets": (
+            "Show the buckets that have a name, in the order of the configuration file."
+        ),
+    },
     "bundles": {
         "bundle-image": "Make an instance-store bundle: a manifest and numbered parts.",
         "delete-bundle": (
