@@ -149,6 +149,12 @@ class InvalidArchiveError(CorruptStoreError):
     code = "InvalidFormat"
 
 
+class InvalidManifestError(CorruptStoreError):
+    """The manifest of a bundle cannot be read, or is not signed by whom it should be."""
+
+    code = "InvalidManifest"
+
+
 class ConflictError(AmictlError):
     """The state of the thing does not allow this."""
 

@@ -74,8 +74,9 @@ class _Growing:
             self.zeros = 0
 
     def content(self, disk: Disk) -> list[Buffer]:
-        """The map, and the frames."""
+        """The map, and the frames, which are not kept here any more."""
         self.end_zeros()
+        pieces, self.pieces = self.pieces, []
         member = MemberMap(
             disk.archive_id,
             disk.number,
@@ -85,7 +86,7 @@ class _Growing:
             tuple(self.frames),
             tuple(self.segments),
         )
-        return [archive_map.encode(member), *self.pieces]
+        return [archive_map.encode(member), *pieces]
 
 
 def members(disk: Disk, packed: Iterable[PackedSegment]) -> Iterator[list[Buffer]]:

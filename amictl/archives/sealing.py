@@ -40,15 +40,49 @@ class Sealing:
                 f"the archive cannot be wrapped to so many recipients: {error}"
             ) from None
 
-    def seal(self, pieces: Sequence[Buffer]) -> bytes:
-        """One age file of these pieces. Raises KeyUnavailableError."""
-        from pyrage import EncryptError, encrypt
+    def seal(self, pieces: list[Buffer]) -> list[Buffer]:
+        """One age file of these pieces, in pieces; `pieces` is used up, so that memory holds both
+        only in part. Raises KeyUnavailableError.
+        """
+        from pyrage import EncryptError, encrypt_io
 
+        sealed = _Sealed()
         try:
-            data: bytes = encrypt(b"".join(pieces), [self._recipient])
+            encrypt_io(_Plain(pieces), sealed, [self._recipient])
         except EncryptError as error:
             raise KeyUnavailableError(f"a member cannot be sealed: {error}") from None
+        return sealed.pieces
+
+
+class _Plain:
+    """Pieces as a file that is read once; each is let go of when it was."""
+
+    def __init__(self, pieces: list[Buffer]) -> None:
+        self._left = pieces
+        self._left.reverse()
+        self._piece = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        """As of a file, less than asked for at the end of each piece."""
+        while not self._piece and self._left:
+            self._piece = memoryview(self._left.pop())
+        data = bytes(self._piece[:size])
+        self._piece = self._piece[size:]
         return data
+
+
+class _Sealed:
+    """A file that is written to memory."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Buffer] = []
+
+    def write(self, data: bytes) -> int:
+        self.pieces.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass
 
 
 def recipients_of(keyring: Recipients, key_ids: Sequence[str], further: Sequence[str]) -> list[str]:

@@ -96,11 +96,12 @@ class _Out:
     stream: ArchiveStream
     sealing: Sealing | None
 
-    def add(self, name: str, pieces: Sequence[Buffer]) -> None:
+    def add(self, name: str, pieces: list[Buffer]) -> None:
+        """`pieces` may be used up."""
         if self.sealing is None:
             self.stream.add(name, pieces)
         else:
-            self.stream.add(name + SEALED, [self.sealing.seal(pieces)])
+            self.stream.add(name + SEALED, self.sealing.seal(pieces))
 
 
 class _Told:

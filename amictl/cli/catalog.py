@@ -5,6 +5,11 @@ from amictl.cli.lazy_group import Entry
 _COMMANDS = "amictl.cli.commands"
 
 COMMANDS = {
+    "bundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "bundle_image",
+        "Make an instance-store bundle: a manifest and numbered parts.",
+    ),
     "cancel-import-task": Entry(
         f"{_COMMANDS}.tasks",
         "cancel_import_task",
@@ -90,6 +95,11 @@ COMMANDS = {
         f"{_COMMANDS}.keys",
         "delete_alias",
         "Take a name away from its key.",
+    ),
+    "delete-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "delete_bundle",
+        "Delete an instance-store bundle from a bucket.",
     ),
     "delete-region": Entry(
         f"{_COMMANDS}.regions",
@@ -205,6 +215,11 @@ COMMANDS = {
         "disable_image_deregistration_protection",
         "Let an image be deregistered, after 24 hours if it was protected with a cooldown.",
     ),
+    "download-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "download_bundle",
+        "Fetch an instance-store bundle from a bucket.",
+    ),
     "enable-ebs-encryption-by-default": Entry(
         f"{_COMMANDS}.encryption",
         "enable_ebs_encryption_by_default",
@@ -224,6 +239,11 @@ COMMANDS = {
         f"{_COMMANDS}.images",
         "enable_image_deregistration_protection",
         "Refuse to deregister an image.",
+    ),
+    "export-image": Entry(
+        f"{_COMMANDS}.exporting",
+        "export_image",
+        "Write the disk of an image to a bucket, in the format of a virtual machine monitor.",
     ),
     "export-key": Entry(
         f"{_COMMANDS}.keys",
@@ -248,10 +268,20 @@ COMMANDS = {
     "get-snapshot-block": Entry(
         f"{_COMMANDS}.blocks", "get_snapshot_block", "Write one block of a snapshot to a file."
     ),
+    "import-image": Entry(
+        f"{_COMMANDS}.importing",
+        "import_image",
+        "Make an image of the disks of another virtual machine monitor.",
+    ),
     "import-key": Entry(
         f"{_COMMANDS}.keys",
         "import_key",
         "Take an identity file over as a key.",
+    ),
+    "import-snapshot": Entry(
+        f"{_COMMANDS}.importing",
+        "import_snapshot",
+        "Make a snapshot of a disk in a foreign format, or of one that is in a bucket.",
     ),
     "launch-image": Entry(
         f"{_COMMANDS}.launching",
@@ -347,6 +377,11 @@ COMMANDS = {
         "schedule_key_deletion",
         "Delete a key, and with it the content of every snapshot that is encrypted with it.",
     ),
+    "unbundle-image": Entry(
+        f"{_COMMANDS}.bundles",
+        "unbundle_image",
+        "Write the image of an instance-store bundle to a new, sparse file.",
+    ),
     "unlock-snapshot": Entry(
         f"{_COMMANDS}.locks", "unlock_snapshot", "Take the lock of a snapshot away."
     ),
@@ -359,6 +394,11 @@ COMMANDS = {
         f"{_COMMANDS}.unarchiving",
         "verify_archive",
         "Read an archive whole and check every byte of it.",
+    ),
+    "upload-bundle": Entry(
+        f"{_COMMANDS}.bundles",
+        "upload_bundle",
+        "Bring an instance-store bundle into a bucket.",
     ),
     "verify-snapshot": Entry(
         f"{_COMMANDS}.checking",

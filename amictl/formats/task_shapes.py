@@ -91,6 +91,7 @@ def export_image_task_shape(task: TaskRecord, *, deleting: bool) -> Shape:
 def _transfer(task: TaskRecord, verb: str) -> Shape:
     ended_badly = task.state in (FAILED, CANCELLED)
     ours = {"TaskId": task.task_id, **_ours(task)}
+    del ours["StartTime"]
     if not ended_badly:
         ours["Message"] = task.message
     shape = {

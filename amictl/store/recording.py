@@ -149,7 +149,8 @@ def complete_snapshot(
         store.learnt_keys[core.volume_id] = store.key_id(core.domain)
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     # First, because it is only a hint: where the snapshot does not come to exist, others are found.
-    catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
+    if core.source.path.startswith("/"):  # an object is nothing that is snapshotted again
+        catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
     catalog.put_snapshot(store, core, attributes)
     return core, attributes
 

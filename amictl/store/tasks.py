@@ -142,7 +142,7 @@ def _end(
     with suppress(*UNREADABLE):
         store.storage.clean(layout.task_cancellation(ended.task_id))
     if ended.kind in _TOLD_HERE and ended.image_id is not None:
-        ids = (ended.image_id,)
+        ids = (ended.image_id, ended.task_id)
         events.record(store, surroundings, OPERATIONS[ended.kind], ids, ended.state)
 
 

@@ -97,7 +97,6 @@ def test_a_store_task_says_what_where_and_how_far(workshop: Workshop) -> None:
                 "StoreTaskState": "InProgress",
                 "Amictl": {
                     "TaskId": task.task_id,
-                    "StartTime": task.start_time,
                     "BytesDone": 17,
                     "BytesTotal": 100,
                 },

@@ -43,6 +43,7 @@ OURS = {
     "create-volume": LUKS | {"--volume-id", "--as-of", "--force", "--in-place"},
     "delete-rule": {"--dry-run"},
     "delete-volume": {"--delete-file"},
+    "register-image": {"--certificate"},
     "update-rule": {"--dry-run"},
 }
 """Options that EC2's operation of the same name has not."""

@@ -20,6 +20,7 @@ MODULES = (
     "archive_member_vectors",
     "archive_frame_vectors",
     "archive_seal_vectors",
+    "disk_image_vectors",
 )
 
 

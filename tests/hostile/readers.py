@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from amictl.errors import CorruptStoreError, KeyUnavailableError
 from amictl.formats import config
+from amictl.model.blockmap import SEGMENT_SIZE
 from amictl.progress import Silent
 from tests.golden.readers import AGAIN
 
@@ -58,7 +59,6 @@ def read_archive(data: bytes) -> None:
     from amictl.archives.reading import open_archive
     from amictl.archives.sound_images import require_sound_image
     from amictl.archives.verifying import verify_disk, verify_members
-
     from tests.hostile.archives import open_key
 
     source = Whole(data)
@@ -68,6 +68,18 @@ def read_archive(data: bytes) -> None:
     require_sound_image(archive.manifest)
     for number in range(len(archive.manifest.disks)):
         verify_disk(archive, number, Silent())
+
+
+def read_disk_image(data: bytes) -> None:
+    """All of a disk in a foreign format, as `import-snapshot` reads it."""
+    from amictl.volumes.imports import ObjectDisk, imported_disk
+
+    with ObjectDisk(Whole(data), "s3://bucket/disk", "2026-11-22T12:00:00.000Z") as source:
+        disk = imported_disk(source, None)
+        with disk.content() as (segments, read):
+            for index in segments:
+                place = index * SEGMENT_SIZE
+                read(place, memoryview(bytearray(min(SEGMENT_SIZE, disk.size_bytes - place))))
 
 
 def _nobody_knows(place: str) -> str:
@@ -80,18 +92,20 @@ READERS: dict[str, Reader] = {
     "configuration": read_configuration,
     "structure": read_structure,
     "archive": read_archive,
+    "disk-image": read_disk_image,
 }
 
 
 def warm() -> None:
     """Import now what readers import when they are called."""
-    import amictl.archives.verifying
     import cryptography.hazmat.primitives.serialization
     import numpy
     import pyrage
     import tomlkit
 
+    import amictl.archives.verifying
     import amictl.cli.shapes
     import amictl.keys.identities
+    import amictl.volumes.imports
 
     assert all((cryptography, numpy, pyrage, tomlkit, amictl))

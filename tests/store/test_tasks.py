@@ -190,11 +190,15 @@ def test_tasks_of_a_kind_come_in_the_order_of_their_times(store: Store, workshop
 def test_what_makes_nothing_in_the_region_leaves_an_event(
     store: Store, workshop: Workshop, kind: str
 ) -> None:
-    with tasks.running(store, begun(workshop, kind), workshop.surroundings):
+    task = begun(workshop, kind)
+    with tasks.running(store, task, workshop.surroundings):
         pass
     (event,) = describe_events(store, DescribeEventsRequest())["Events"]
     assert event["EventName"] in ("CreateStoreImageTask", "ExportImage")
-    assert event["Resources"] == [{"ResourceType": "image", "ResourceId": IMAGE}]
+    assert event["Resources"] == [
+        {"ResourceType": "image", "ResourceId": IMAGE},
+        {"ResourceType": f"{kind}-task", "ResourceId": task.task_id},
+    ]
     assert event["Outcome"] == "completed"
 
 

@@ -24,14 +24,6 @@ _IMAGES = {
         "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
-    "export-image": (
-        "this version writes raw files: use launch-image or create-volume, and qemu-img convert"
-        " for another format"
-    ),
-    "import-image": (
-        "convert the disks with qemu-img convert -O raw and use create-image; nothing is changed"
-        " inside of the guest"
-    ),
 } | same(
     "nothing outside of the region uses its images, so there is no use to report; describe-images"
     " shows LastLaunchedTime",
@@ -65,10 +57,6 @@ _ACCESS = (
 
 _SNAPSHOTS = (
     {
-        "import-snapshot": (
-            "create-snapshot reads a raw disk image file directly; qemu-img convert -O raw makes"
-            " one of VMDK, VHD or qcow2"
-        ),
         "modify-snapshot-tier": (
             "a store has one tier; the content of a snapshot is deduplicated, and alone it would"
             " take more room than it does now"
@@ -109,7 +97,7 @@ _VOLUMES = {
         "amictl does not watch disks: use smartctl for the disk, verify-snapshot --against for"
         " the content"
     ),
-    "import-volume": "use create-snapshot on the disk image file",
+    "import-volume": "use import-snapshot on the disk image file",
     "create-replace-root-volume-task": (
         "stop the machine and use create-volume --in-place on its root disk"
     ),
@@ -124,15 +112,20 @@ _VOLUMES = {
 )
 
 _TASKS = {
-    "bundle-instance": "create-image takes disks of any system; Amazon ended bundling itself",
-    "cancel-bundle-task": "there are no bundle tasks",
-    "describe-bundle-tasks": "there are no bundle tasks; describe-images shows pending images",
+    "bundle-instance": (
+        "it bundled Windows machines, and EC2 no longer supports it; use create-image for the disks"
+        " of any system, bundle-image for a bundle of a Linux disk"
+    ),
+    "cancel-bundle-task": "EC2 no longer supports bundle tasks; interrupt bundle-image with Ctrl-C",
+    "describe-bundle-tasks": (
+        "EC2 no longer supports bundle tasks; bundle-image is done when it ends"
+    ),
     "cancel-conversion-task": "there are no conversion tasks",
     "describe-conversion-tasks": "there are no conversion tasks",
     "cancel-export-task": "there are no export tasks",
     "describe-export-tasks": "there are no export tasks",
-    "import-instance": "use create-image on the disk image files of the machine",
-    "create-instance-export-task": "use launch-image, which writes raw files and a QEMU command",
+    "import-instance": "use import-image on the disk image files of the machine",
+    "create-instance-export-task": "use export-image, or launch-image if there are several disks",
 }
 
 _MACHINES = (
