@@ -27,7 +27,7 @@ def is_age_file(data: bytes) -> bool:
 
 def is_armored(data: bytes) -> bool:
     """Whether an age file is not binary."""
-    return not data.startswith(_MAGIC)
+    return not data.startswith(MAGIC)
 
 
 def require_modest(data: bytes) -> list[list[str]]:
