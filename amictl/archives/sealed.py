@@ -27,15 +27,15 @@ class Unsealer:
         """`key_file` is the content of key.age. Raises KeyUnavailableError, CorruptStoreError."""
         from pyrage import IdentityError, x25519
 
-        try:
-            age_headers.require_modest(key_file)
-        except ValueError as error:
-            raise CorruptStoreError(f"{KEY} cannot be opened: {error}") from error
+        kinds = _recipients(key_file, KEY)
+        refuse("scrypt" in kinds, f"{KEY} is sealed to a passphrase")
         text = open_key(key_file, KEY)
+        problem = f"what is in {KEY} is not an identity of age"
         try:
             self._identity: Any = x25519.Identity.from_str(text.decode("ascii").strip())
         except (IdentityError, UnicodeDecodeError):
-            raise CorruptStoreError(f"what is in {KEY} is not an identity of age") from None
+            raise CorruptStoreError(problem) from None
+        refuse(text != f"{self._identity}\n".encode(), f"{problem} in its one form")
 
     def open(self, sealed: bytes, name: str) -> bytes:
         """What is in a sealed member. Raises CorruptStoreError, naming it."""
@@ -99,9 +99,18 @@ class _Stream:
 
 def _require_one_recipient(piece: bytes, name: str) -> None:
     """Raises CorruptStoreError if opening would cost more than it does for what amictl writes."""
+    kinds = _recipients(piece[: age_headers.SIZE_MAX], name)
+    refuse(kinds != [_STANZA], f"{name} is not sealed to the key of its archive alone")
+
+
+def _recipients(data: bytes, name: str) -> list[str]:
+    """The kinds of those whom an age file is sealed to, which asks for little.
+
+    Raises CorruptStoreError.
+    """
     try:
-        stanzas = age_headers.require_modest(piece[: age_headers.SIZE_MAX])
+        stanzas = age_headers.require_modest(data)
     except ValueError as error:
         raise CorruptStoreError(f"{name} cannot be opened: {error}") from error
-    sealed_to = [words[0] for words in stanzas if not words[0].endswith(age_headers.GREASE)]
-    refuse(sealed_to != [_STANZA], f"{name} is not sealed to the key of its archive alone")
+    refuse(not data.startswith(age_headers.MAGIC), f"{name} is armored")
+    return [words[0] for words in stanzas if not words[0].endswith(age_headers.GREASE)]
