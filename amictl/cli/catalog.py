@@ -11,6 +11,13 @@ _HELP = {
         "list-changed-blocks": "List the blocks in which two snapshots differ.",
         "list-snapshot-blocks": "List the blocks that hold data.",
     },
+    "buckets": {
+        "create-bucket": "Give a name to a place where archives go.",
+        "delete-bucket": "Forget the name of a bucket.",
+        "describe-buckets": (
+            "Show the buckets that have a name, in the order of the configuration file."
+        ),
+    },
     "bundles": {
         "bundle-image": "Make an instance-store bundle: a manifest and numbered parts.",
         "delete-bundle": (
@@ -24,6 +31,9 @@ _HELP = {
         "check-store": "Find every missing, damaged or foreign piece of a store.",
         "rebuild-index": "Make the index of a store anew from its packs.",
         "verify-snapshot": "Read a snapshot whole and check every byte of it.",
+    },
+    "collecting": {
+        "collect-garbage": "Remove what no snapshot needs.",
     },
     "copying": {
         "copy-image": "Copy an image from another region, or within one.",
