@@ -25,6 +25,11 @@ def is_age_file(data: bytes) -> bool:
     return data.startswith(MAGIC) or data.lstrip().startswith(_ARMOR)
 
 
+def is_armored(data: bytes) -> bool:
+    """Whether an age file is not binary."""
+    return not data.startswith(MAGIC)
+
+
 def require_modest(data: bytes) -> list[list[str]]:
     """The words of each stanza of an age file. Raises ValueError if it is none, or asks for more
     than the bounds allow.
