@@ -146,7 +146,7 @@ class ObjectUpload(Unfinished):
         if not upload_id:
             raise StorageError(f"no upload of {self._requests.where(self._key)} was begun")
         self._upload_id = str(upload_id)
-        self._note = self._unfinished.noted(self._key, self._upload_id)
+        self._note = self._unfinished.noted(self._key, UploadId=self._upload_id)
 
     def _sent(self, number: int, part: memoryview) -> str:
         """The etag of a part that was sent; in a thread of its own."""
