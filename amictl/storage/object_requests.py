@@ -146,6 +146,8 @@ class Requests:
                 f"cannot {doing} {place}: it is in a class from which it must be thawed",
                 hint="restore it with the tools of its provider, then run the command again",
             )
+        if why.code == "NoSuchUpload":
+            return ObjectNotFoundError(f"somebody else ended the upload of {place}")
         if why.status == 404:
             return ObjectNotFoundError(f"there is no {place}")
         if why.is_denied:

@@ -207,6 +207,19 @@ def test_what_a_killed_writer_left_is_gone_when_the_next_one_is_done(
     assert objects.everything() == ["object"]
 
 
+@pytest.mark.parametrize("moment", [0, 3, 4, 5])
+def test_an_interrupted_writer_leaves_nothing(objects: Objects, proxy: Proxy, moment: int) -> None:
+    objects.put("warm", b"", proxy.url)
+    proxy.methods.clear()
+    proxy.delay_seconds = 0.05
+    with started(objects, proxy.url) as process:
+        while len(proxy.methods) <= moment and process.poll() is None:
+            threading.Event().wait(0.002)
+        process.send_signal(signal.SIGINT)
+    assert process.returncode != 0
+    assert objects.everything() == ["warm"]
+
+
 def test_an_upload_of_a_living_writer_is_left_alone(objects: Objects) -> None:
     with objects.open().create("object", {}, {}, None) as writer:
         writer.write(LARGE)
