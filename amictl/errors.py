@@ -88,6 +88,12 @@ class RegionNotFoundError(NotFoundError):
     code = "InvalidRegion"
 
 
+class TaskNotFoundError(NotFoundError):
+    """No task has this id in this region."""
+
+    code = "InvalidConversionTaskId"
+
+
 class KeyNotFoundError(NotFoundError):
     """No key here has this id or alias."""
 
@@ -135,6 +141,18 @@ class CorruptStoreError(AmictlError):
 
 class ObjectMissingError(CorruptStoreError):
     """A file that the store needs is not there."""
+
+
+class InvalidArchiveError(CorruptStoreError):
+    """An archive is not what amictl wrote: torn, changed, or made to do harm."""
+
+    code = "InvalidFormat"
+
+
+class InvalidManifestError(CorruptStoreError):
+    """The manifest of a bundle cannot be read, or is not signed by whom it should be."""
+
+    code = "InvalidManifest"
 
 
 class ConflictError(AmictlError):

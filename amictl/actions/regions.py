@@ -17,6 +17,7 @@ from amictl.errors import (
 )
 from amictl.formats import config
 from amictl.model.filters import Texts, matching
+from amictl.model.records import RegionSettings
 from amictl.model.region import (
     NewStore,
     RegionConfig,
@@ -112,6 +113,7 @@ def modify_region(
     *,
     default: bool,
     max_concurrent_copies: int | None,
+    bundle_bucket: str | None,
     surroundings: Surroundings,
 ) -> dict[str, Any]:
     """Make a region the one that is meant where none is named, and change what holds for all that
@@ -120,20 +122,27 @@ def modify_region(
     The default region need not be there: its disk may be away, and `local` is made when it is
     needed. Raises RegionNotFoundError, UsageError if nothing is to be changed.
     """
-    if not default and max_concurrent_copies is None:
+    if not default and max_concurrent_copies is None and bundle_bucket is None:
         raise UsageError("nothing is to be changed", code="MissingParameter")
     region = find_region(places, name)
-    if max_concurrent_copies is not None:
-        most = max_concurrent_copies
+    if max_concurrent_copies is not None or bundle_bucket is not None:
+        make = partial(_changed, most_copies=max_concurrent_copies, bundles=bundle_bucket)
         with open_region(region, places.environment) as store:
             store.require_features("write")
-            settings.change(store, lambda before: replace(before, max_concurrent_copies=most))
+            settings.change(store, make)
     path = places.config_path.resolve()
     if default:
         with config_file.changing(path):
             changed = config.with_default(config_file.read(path), "region", name)
             config_file.replace_with(path, changed, surroundings.random_bytes)
     return _described(places, region, config.decode_defaults(config_file.read(path)))
+
+
+def _changed(
+    before: RegionSettings, *, most_copies: int | None, bundles: str | None
+) -> RegionSettings:
+    after = before if bundles is None else settings.with_bundle_bucket(before, bundles)
+    return after if most_copies is None else replace(after, max_concurrent_copies=most_copies)
 
 
 def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -330,13 +339,16 @@ def _described(
 
 
 def _description(region: RegionConfig, store: Store, defaults: RegionDefaults) -> dict[str, Any]:
+    own = settings.read(store)
+    bundles = settings.bundle_bucket(own)
     return {
         "RegionName": region.name,
         "Amictl": {
             **_facts(region, defaults),
             "ChunkSize": store.config.chunk_size_bytes,
             "CompressionLevel": store.config.compression_level,
-            "MaxConcurrentCopies": settings.read(store).max_concurrent_copies,
+            "MaxConcurrentCopies": own.max_concurrent_copies,
+            **({} if bundles is None else {"BundleBucket": bundles}),
             "OwnerId": store.config.owner_id,
             "StoreId": store.config.store_id,
             **store.storage.abilities(),

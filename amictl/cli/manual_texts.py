@@ -112,4 +112,11 @@ EXIT_STATUS = (
     ("143", "SIGTERM stopped it."),
 )  # fmt: skip
 
-SEE_ALSO = ("amictl-buckets(7)", "amictl-ec2(7)", "amictl-security(7)", "amictl-store(5)")
+SEE_ALSO = (
+    "amictl-archive(5)",
+    "amictl-buckets(7)",
+    "amictl-bundle(5)",
+    "amictl-ec2(7)",
+    "amictl-security(7)",
+    "amictl-store(5)",
+)

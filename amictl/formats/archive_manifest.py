@@ -13,6 +13,9 @@ from amictl.model.times import parse_timestamp
 SIZE_MAX = 16 * 1024**2
 """The longest manifest, in bytes, before it is sealed."""
 
+MARKS_MAX = 100_000
+"""How often the bytes , : [ { may occur in it: reading takes memory for each."""
+
 FORMAT = "amictl-archive"
 
 
@@ -31,6 +34,8 @@ def decode(data: bytes, place: str) -> Manifest:
     image that holds together; UnsupportedError for a newer version.
     """
     require_version(data, FORMAT, SIZE_MAX, place)
+    marks = sum(data.count(mark) for mark in (b",", b":", b"[", b"{"))
+    refuse(marks > MARKS_MAX, f"{place} says more than a manifest can")
     manifest = records.decode_plain(data[:-1], Manifest, place)
     try:
         _require_sound(manifest)
@@ -74,6 +79,7 @@ def _require_sound(manifest: Manifest) -> None:
         "the disks are not the snapshots that the image maps, in their order",
     )
     _require_time(manifest.stored)
+    _require_time(image.creation_date)
     _require_sorted(image.tags, image.further)
     for disk in manifest.disks:
         _require_sound_disk(disk)

@@ -35,12 +35,15 @@ LEAD_SIZE = 8
 SIZE_MAX = 16 * 1024**2
 """The longest map, its lead included."""
 
+SIZE_LEAST = 88
+"""The length of a map without frames and segments."""
+
 PIECES_MAX = 65_535
 STORED_EXCESS_MAX = 8192
 """Bytes by which a frame may be longer than what it decodes to."""
 
-ZERO_BLOCK = 128 * 1024
-"""Plain bytes of a block in a frame of zeros."""
+BLOCK = 128 * 1024
+"""Plain bytes of a block in a frame that is made here, but for the last one."""
 
 _LEAD = struct.Struct("<II")
 _HEAD = struct.Struct("<8s16sIIQII")
@@ -48,10 +51,11 @@ _LEAF = struct.Struct(f"<{FINGERPRINT_SIZE}sH")
 _ZEROS = 0x80000000
 _CHUNKS = 2
 _DIGEST_SIZE = 32
+_FRAME = struct.Struct("<II")
 _FRAMES_MAX = SEGMENT_FRAMES_MAX * (MEMBER_PLAIN_MAX // SEGMENT_SIZE)
-_ZERO_FRAME_HEAD = struct.Struct("<IBBI")
+_FRAME_HEAD = struct.Struct("<IBBI")
 _ZSTD_MAGIC, _SIZE_IN_FOUR_BYTES, _WINDOW_OF_128_KIB = 0xFD2FB528, 0x80, 0x38
-_RLE = 1
+_RAW, _RLE = 0, 1
 
 
 def encode(member: MemberMap) -> bytes:
@@ -107,7 +111,7 @@ def decode(data: Buffer) -> MemberMap:
     refuse(not 0 < plain_length <= MEMBER_PLAIN_MAX, "a member covers an impossible length")
     refuse(first % SEGMENT_SIZE != 0, "a member does not begin with a segment")
     segments = segment_count(plain_length)
-    frames_end = _HEAD.size + 8 * count
+    frames_end = _HEAD.size + _FRAME.size * count
     refuse(
         not 0 < count <= _FRAMES_MAX or frames_end + segments > len(body),
         "the map of a member has an impossible number of frames",
@@ -119,6 +123,15 @@ def decode(data: Buffer) -> MemberMap:
     member = MemberMap(archive_id, disk, number, first, plain_length, frames, found)
     _require_frames(member)
     return member
+
+
+def size_with(segment: Leaf | Blank, frames: int) -> int:
+    """Bytes that a segment with so many frames adds to a map of `SIZE_LEAST`."""
+    if isinstance(segment, Blank):
+        return 1 + _FRAME.size  # as if none before it were blank
+    names = sum(name is not None for name in segment.names)
+    entry = _LEAF.size + 4 * len(segment.names) + NAME_SIZE * names
+    return 1 + _FRAME.size * frames + entry
 
 
 def frames_of_segments(member: MemberMap) -> Iterator[tuple[int, int, tuple[FramePlace, ...]]]:
@@ -142,20 +155,31 @@ def frames_of_segments(member: MemberMap) -> Iterator[tuple[int, int, tuple[Fram
 
 def zero_frame(plain_length: int) -> bytes:
     """The one zstd frame that stands for so many zeros, up to 1 GiB."""
-    whole, rest = divmod(plain_length, ZERO_BLOCK)
-    sizes = [ZERO_BLOCK] * whole + [rest] * (rest > 0)
-    head = _ZERO_FRAME_HEAD.pack(_ZSTD_MAGIC, _SIZE_IN_FOUR_BYTES, _WINDOW_OF_128_KIB, plain_length)
-    blocks = [_rle_block(size, is_last=False) for size in sizes[:-1]]
-    return b"".join((head, *blocks, _rle_block(sizes[-1], is_last=True)))
+    whole, last = divmod(plain_length - 1, BLOCK)
+    blocks = (_block(_RLE, BLOCK) + b"\0") * whole
+    return _head(plain_length) + blocks + _block(_RLE, last + 1, is_last=True) + b"\0"
 
 
 def zero_frame_size(plain_length: int) -> int:
     """Length of `zero_frame` in bytes."""
-    return _ZERO_FRAME_HEAD.size + 4 * -(-plain_length // ZERO_BLOCK)
+    return _FRAME_HEAD.size + 4 * -(-plain_length // BLOCK)
 
 
-def _rle_block(size: int, *, is_last: bool) -> bytes:
-    return (is_last | _RLE << 1 | size << 3).to_bytes(3, "little") + b"\0"
+def raw_frame(plain: Buffer) -> bytes:
+    """A zstd frame of these bytes, up to 1 MiB, as they are."""
+    pieces: list[Buffer] = [_head(len(plain))]
+    for start in range(0, len(plain), BLOCK):
+        piece = plain[start : start + BLOCK]
+        pieces += [_block(_RAW, len(piece), is_last=start + BLOCK >= len(plain)), piece]
+    return b"".join(pieces)
+
+
+def _head(plain_length: int) -> bytes:
+    return _FRAME_HEAD.pack(_ZSTD_MAGIC, _SIZE_IN_FOUR_BYTES, _WINDOW_OF_128_KIB, plain_length)
+
+
+def _block(kind: int, size: int, *, is_last: bool = False) -> bytes:
+    return (is_last | kind << 1 | size << 3).to_bytes(3, "little")
 
 
 def _units(segments: tuple[Leaf | Blank, ...]) -> Iterator[tuple[int, int]]:

@@ -143,7 +143,7 @@ def _editable(text: str) -> Any:
 def _document(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may have too many digits for Python
         raise _wrong(f"it is not TOML: {error}") from None
 
 

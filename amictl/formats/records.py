@@ -183,7 +183,11 @@ def _require_sound_task(record: TaskRecord, place: str) -> None:
 
 
 def _require_root(core: ImageCore, place: str) -> None:
-    if core.root_device_name not in (mapping.device_name for mapping in core.mappings):
+    is_mapped = core.root_device_name in (mapping.device_name for mapping in core.mappings)
+    if core.fact(facts.IMAGE_LOCATION) is not None:
+        if is_mapped:
+            raise CorruptStoreError(f"{place} maps its root device, which is in its bundle")
+    elif not is_mapped:
         raise CorruptStoreError(f"{place} does not map its root device {core.root_device_name!r}")
 
 

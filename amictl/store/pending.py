@@ -99,6 +99,19 @@ def unfinished(
         file.remove()
 
 
+@contextmanager
+def held(
+    store: Store, works: Sequence[Work], begin: Callable[[], None] = lambda: None
+) -> Iterator[list[PendingFile]]:
+    """The same for parts of a task, which says what became of it: they are removed in any case."""
+    files = _begun(store, works, begin)
+    try:
+        yield files
+    finally:
+        for file in files:
+            file.remove()
+
+
 def reason_of(error: BaseException) -> str:
     """Why work failed, for those who ask."""
     return error.message if isinstance(error, AmictlError) else DIED
