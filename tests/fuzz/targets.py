@@ -20,6 +20,7 @@ from amictl.formats import (
     archive_map,
     archive_members,
     current,
+    foreign,
     frame,
     node,
     pack,
@@ -27,6 +28,7 @@ from amictl.formats import (
     run,
     tar,
 )
+from amictl.formats.foreign_header import ForeignFile
 from amictl.formats.framing import checksum
 from amictl.keys import age_headers
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, StoreConfig
@@ -178,6 +180,26 @@ def read_archive_member(data: bytes) -> None:
         )
 
 
+def read_disk_image(data: bytes) -> None:
+    """The head of a disk in a foreign format, and once more with the sums of a vhd made right."""
+    summed = bytearray(data.ljust(1536, b"\0"))
+    for start, length, at in ((0, 512, 64), (512, 1024, 36)):
+        part = summed[start : start + length]
+        part[at : at + 4] = bytes(4)
+        part[at : at + 4] = struct.pack(">I", ~sum(part) & 0xFFFFFFFF)
+        summed[start : start + length] = part
+    for repaired in (data, bytes(summed) + bytes(summed[:512])):
+        file = ForeignFile("here", len(repaired), Whole(repaired).read)
+        with suppress(AmictlError):
+            foreign.looked_at(file, None)
+
+
+def _heads() -> Iterator[bytes]:
+    """The heads of all disks of the corpus."""
+    for vector in corpus("disk_image_vectors"):
+        yield vector.make()[:SEED_SIZE_MAX]
+
+
 @cache
 def _right_archive() -> bytes:
     return archives.Archive().build()
@@ -241,6 +263,7 @@ TARGETS: dict[str, Target] = {
     "archive-documents": Target(read_archive_documents, ["archive-manifest", "archive-members"]),
     "archive-end": Target(read_archive_end, _ends),
     "archive-member": Target(read_archive_member, _members),
+    "disk-image": Target(read_disk_image, _heads),
     "age-header": Target(read_age_header, ["identity-file"]),
     "structure": Target(_through("structure"), ["structure"]),
     "configuration": Target(_through("configuration"), ["configuration"]),
