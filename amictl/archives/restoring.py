@@ -66,12 +66,11 @@ def _map_of(writer: Writer, disk: ArchivedDisk, lineage: Lineage) -> Map:
 
 def _is_known(writer: Writer, block_map: Map) -> bool:
     """Whether the store has all of a map, and no damage that it knows of."""
-    if block_map.root is None:
-        return True
-    index = writer.index
-    if index.knows_damage or index.find(block_map.root) is None:
+    root, index = block_map.root, writer.index
+    # A disk of holes costs little to read, and its maps must agree that it is one.
+    if root is None or index.knows_damage or index.find(root) is None:
         return False
-    node = writer.store.read_node(block_map.root)
+    node = writer.store.read_node(root)
     level = 0 if isinstance(node, Leaf) else node.level
     return (level, node.plain_length) == (block_map.height, block_map.size_bytes)
 

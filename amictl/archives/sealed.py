@@ -17,7 +17,7 @@ OpenKey = Callable[[bytes, str], bytes]
 Raises KeyUnavailableError.
 """
 
-_STANZA = "X25519"
+_STANZA, _PASSPHRASE = "X25519", "scrypt"
 
 
 class Unsealer:
@@ -27,15 +27,16 @@ class Unsealer:
         """`key_file` is the content of key.age. Raises KeyUnavailableError, CorruptStoreError."""
         from pyrage import IdentityError, x25519
 
-        try:
-            age_headers.require_modest(key_file)
-        except ValueError as error:
-            raise CorruptStoreError(f"{KEY} cannot be opened: {error}") from error
+        refuse(_PASSPHRASE in _sealed_to(key_file, KEY), f"{KEY} is sealed with a passphrase")
         text = open_key(key_file, KEY)
         try:
             self._identity: Any = x25519.Identity.from_str(text.decode("ascii").strip())
         except (IdentityError, UnicodeDecodeError):
             raise CorruptStoreError(f"what is in {KEY} is not an identity of age") from None
+        refuse(
+            text != f"{self._identity}\n".encode(),
+            f"what is in {KEY} is more than an identity of age",
+        )
 
     def open(self, sealed: bytes, name: str) -> bytes:
         """What is in a sealed member. Raises CorruptStoreError, naming it."""
@@ -99,9 +100,18 @@ class _Stream:
 
 def _require_one_recipient(piece: bytes, name: str) -> None:
     """Raises CorruptStoreError if opening would cost more than it does for what amictl writes."""
+    sealed_to = _sealed_to(piece[: age_headers.SIZE_MAX], name)
+    refuse(sealed_to != [_STANZA], f"{name} is not sealed to the key of its archive alone")
+
+
+def _sealed_to(head: bytes, name: str) -> list[str]:
+    """The types of the recipients of an age file, without those that nobody opens.
+
+    Raises CorruptStoreError if it is none as archives have them.
+    """
     try:
-        stanzas = age_headers.require_modest(piece[: age_headers.SIZE_MAX])
+        stanzas = age_headers.require_modest(head)
     except ValueError as error:
         raise CorruptStoreError(f"{name} cannot be opened: {error}") from error
-    sealed_to = [words[0] for words in stanzas if not words[0].endswith(age_headers.GREASE)]
-    refuse(sealed_to != [_STANZA], f"{name} is not sealed to the key of its archive alone")
+    refuse(age_headers.is_armored(head), f"{name} is armored")
+    return [words[0] for words in stanzas if not words[0].endswith(age_headers.GREASE)]

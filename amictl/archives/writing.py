@@ -32,9 +32,6 @@ from amictl.store.recording import map_of
 from amictl.store.store import Store
 from amictl.store.walking import leaves
 
-_WORTH_PROCESSES = 64 * 1024 * 1024
-"""Bytes of data from which on a process for each processor pays."""
-
 
 @dataclass(frozen=True, slots=True)
 class Packing:
@@ -125,7 +122,6 @@ def _members(
     store: Store, disk: Disk, core: SnapshotCore, packing: Packing, told: _Told
 ) -> Generator[list[Buffer], None, None]:
     """The content of each member of a disk."""
-    worth = core.data_bytes >= _WORTH_PROCESSES
     packers = PerThread(lambda: SegmentPacker(store, core, packing.reuse_from))
     block_map = map_of(core)
 
@@ -135,7 +131,7 @@ def _members(
     with in_processes(
         pack,
         lambda: leaves(store, block_map),
-        process_count(store.storage) if worth else 1,
+        process_count(store.storage, core.data_bytes),
         threads=reading_threads(store.storage),
     ) as packed:
         yield from members(disk, _telling(packed, told))

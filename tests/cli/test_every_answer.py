@@ -124,17 +124,19 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     region("restore-image-from-recycle-bin", "--image-id", other)
     region("delete-rule", "--identifier", rules[0])
     region("delete-volume", "--volume-id", volume)
-    store_an_image(region, image)
+    store_and_restore_an_image(region, image)
     import_and_export(region)
     call_all_about_tasks(region)
     call_all_about_keys(region)
 
 
-def store_an_image(region: Region, image: str) -> None:
+def store_and_restore_an_image(region: Region, image: str) -> None:
     bucket = region.amictl.folder / "bucket"
     bucket.mkdir()
     stored = region("create-store-image-task", "--image-id", image, "--bucket", str(bucket))
     assert (bucket / stored["ObjectKey"]).exists()
+    again = ["--bucket", str(bucket), "--object-key", stored["ObjectKey"], "--name", "again"]
+    assert region("create-restore-image-task", *again)["ImageId"] != image
 
 
 def import_and_export(region: Region) -> None:

@@ -64,3 +64,10 @@ def test_a_frame_of_zeros_decodes_to_so_many(size: int) -> None:
 
 def test_a_gibibyte_of_zeros_has_a_frame_of_33_kilobytes() -> None:
     assert archive_map.zero_frame_size(1 << 30) == 32_778
+
+
+@given(st.binary(min_size=1, max_size=50), st.integers(1, 20_000))
+def test_a_raw_frame_decodes_to_its_bytes(piece: bytes, count: int) -> None:
+    plain = (piece * count)[: 1 << 20]
+    frame = archive_map.raw_frame(plain)
+    assert zstandard.ZstdDecompressor(max_window_size=1 << 17).decompress(frame) == plain

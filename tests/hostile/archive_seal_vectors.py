@@ -6,7 +6,15 @@ import pyrage
 
 from tests.hostile.archive_frame_vectors import repeated, zstd
 from tests.hostile.archive_member_vectors import INVALID, Change, entry, frame, member, swapped
-from tests.hostile.archives import FIRST_SEGMENT, MIB, Part, built, leaf_entry, sealed_to
+from tests.hostile.archives import (
+    FIRST_SEGMENT,
+    MIB,
+    Part,
+    built,
+    leaf_entry,
+    sealed_to,
+    second_member,
+)
 from tests.hostile.corpus import Vector
 from tests.hostile.identity_files import AGE, END, OTHER_KEY, SECRET, armored, protected
 
@@ -58,8 +66,8 @@ SEALED = {
         identity(f"# a comment\n{SECRET}\n".encode()),
         "what is in key.age is not an identity of age",
     ),
-    "key-without-newline": (identity(SECRET.encode()), "is not an identity of age"),
-    "key-in-small-letters": (identity(f"{SECRET.lower()}\n".encode()), "is not an identity of age"),
+    "key-without-newline": (identity(SECRET.encode()), "is more than an identity"),
+    "key-in-small-letters": (identity(f"{SECRET.lower()}\n".encode()), "is more than an identity"),
     "key-of-a-plugin": (identity(_PLUGIN), "what is in key.age is not an identity of age"),
     "key-of-noise": (identity(bytes(range(256))), "what is in key.age is not an identity of age"),
     "key-of-60-kib": (
@@ -88,6 +96,10 @@ SEALED = {
         "key.age cannot be opened: its header has no end",
     ),
     "key-file-armored": (key_file(armored(sealed_to(f"{SECRET}\n".encode()))), "armored"),
+    "member-armored": (
+        sealed(3, lambda _: armored(sealed_to(second_member().bytes))),
+        "is armored",
+    ),
     "manifest-not-sealed": (sealed(1, lambda _: b"{}\n"), "it is not an age file"),
     "manifest-sealed-twice": (
         sealed(1, sealed_to),

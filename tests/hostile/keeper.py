@@ -72,7 +72,7 @@ def main() -> None:
 def _outcome(vector: Vector, data: bytes) -> Outcome:
     from tests.hostile.readers import READERS
 
-    bind_this_process()
+    bind_this_process(file_bytes=0)
     try:
         READERS[vector.reader](data)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test wants to see it

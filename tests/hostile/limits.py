@@ -25,8 +25,8 @@ def limited(program: Path) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _BECOME, *bounds, str(program)]
 
 
-def bind_this_process() -> None:
-    """Put the bounds on this process, which moreover can write to no file from now on.
+def bind_this_process(*, file_bytes: int = resource.RLIM_INFINITY) -> None:
+    """Put the bounds on this process, and one on the files that it writes.
 
     What counts for RLIMIT_DATA is the memory that a process has for itself, used or not.
     """
@@ -35,7 +35,7 @@ def bind_this_process() -> None:
         resource.RLIMIT_DATA: MEMORY_BYTES,
         resource.RLIMIT_CPU: CPU_SECONDS,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_FSIZE: file_bytes,
     }
     for limit, bound in bounds.items():
         resource.setrlimit(limit, (bound, bound))
