@@ -31,7 +31,7 @@ from amictl.formats.framing import checksum
 from amictl.keys import age_headers
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, StoreConfig
 from amictl.store.index import Run
-from tests.hostile import archives
+from tests.hostile import archives, readers
 from tests.hostile.archive_frame_vectors import FRAMES
 from tests.hostile.archive_member_vectors import MAPS
 from tests.hostile.corpus import corpus
@@ -178,6 +178,12 @@ def read_archive_member(data: bytes) -> None:
         )
 
 
+def read_disk_image(data: bytes) -> None:
+    """A disk in a foreign format, and the first segments of what it says it holds."""
+    with suppress(AmictlError):
+        readers.read_disk_image(data, 4)
+
+
 @cache
 def _right_archive() -> bytes:
     return archives.Archive().build()
@@ -241,6 +247,7 @@ TARGETS: dict[str, Target] = {
     "archive-documents": Target(read_archive_documents, ["archive-manifest", "archive-members"]),
     "archive-end": Target(read_archive_end, _ends),
     "archive-member": Target(read_archive_member, _members),
+    "disk-image": Target(read_disk_image, ["disk-image"]),
     "age-header": Target(read_age_header, ["identity-file"]),
     "structure": Target(_through("structure"), ["structure"]),
     "configuration": Target(_through("configuration"), ["configuration"]),
