@@ -46,6 +46,7 @@ FORMATS = {
     "VHD": _Format("vhd", ("-O", "vpc", "-o", "subformat=dynamic,force_size=on"), 2040 << 30),
     "QCOW2": _Format("qcow2", ("-O", "qcow2"), 1 << 62),
 }
+_OF_EC2 = (RAW, "VMDK", "VHD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +157,12 @@ def _described(
 
 
 def _shape(task: TaskRecord) -> dict[str, Any]:
-    """As ExportImage gives it, which repeats the format."""
+    """As ExportImage gives it, which repeats the format; one that EC2 has not is among ours."""
     shape = task_shapes.export_image_task_shape(task, deleting=False)
-    return {"DiskImageFormat": task.fact(model.DISK_IMAGE_FORMAT), **shape}
+    member = {"DiskImageFormat": task.fact(model.DISK_IMAGE_FORMAT)}
+    if member["DiskImageFormat"] in _OF_EC2:
+        return member | shape
+    return shape | {"Amictl": shape["Amictl"] | member}
 
 
 def _write_raw(store: Store, core: SnapshotCore, writer: ObjectWriter, progress: Progress) -> None:

@@ -107,6 +107,7 @@ def import_snapshot(
         if request.dry_run:
             raise DryRunError
         task = _described(task, (one,), request.description, request.tags)
+        task = replace(task, snapshot_ids=(one.plan.work.snapshot_id,))
         with (
             _running(store, task, surroundings) as running,
             held(store, [one.plan.work]) as files,
@@ -115,7 +116,6 @@ def import_snapshot(
             on_begun(task_shapes.import_snapshot_task_shape(running.record, deleting=False))
             cores = _read(writer, (one,), files, running, surroundings)
             complete_snapshots(store, cores, [one.plan.work], surroundings)
-            running.result(snapshot_ids=(cores[0].snapshot_id,))
     ids = (cores[0].snapshot_id, task.task_id)
     events.record(store, surroundings, "ImportSnapshot", ids, "completed")
     return task_shapes.import_snapshot_task_shape(running.record, deleting=False)
@@ -156,6 +156,8 @@ def import_image(
         task = model.with_facts(task, {key: text for key, text in facts.items() if text})
         image = PendingImage(core, request.description, tags_from(request.image_tags))
         works = [one.plan.work for one in disks]
+        snapshot_ids = tuple(work.snapshot_id for work in works)
+        task = replace(task, image_id=image_id, snapshot_ids=snapshot_ids)
         reserve = partial(image_names.require_reserved, store, core.name, core.image_id)
         with (
             _running(store, task, surroundings) as running,
@@ -169,8 +171,6 @@ def import_image(
             core = _with_facts(store, core, request)
             attributes = Attributes(image_id, 0, "available", request.description, image.tags)
             catalog.put_image(store, signed_image(store, core), attributes)
-            snapshot_ids = tuple(snapshot.snapshot_id for snapshot in cores)
-            running.result(image_id=image_id, snapshot_ids=snapshot_ids)
     ids = (image_id, *snapshot_ids, task.task_id)
     events.record(store, surroundings, "ImportImage", ids, "available")
     return _image_shape(running.record)

@@ -12,7 +12,7 @@ from amictl.errors import CorruptStoreError, UnsupportedError
 
 BLOCK = 512
 RECORD = 10_240
-EXTENTS_MAX = 1 << 20
+EXTENTS_MAX = 1 << 18
 PADDING_MAX = 1 << 20
 """Bytes of zeros that may follow the image."""
 

@@ -73,7 +73,7 @@ def extract(
     stream at its end: until this returns, what was written is nothing. Raises CorruptStoreError,
     NotFoundError, StorageError.
     """
-    stream = _TarStream(_decrypted(_passing(bucket, prefix, manifest.parts), secret))
+    stream = TarStream(decrypted(_passing(bucket, prefix, manifest.parts), secret))
     written = 0
     zeros = bytes(_WRITE)
     for offset, data in read_image(stream, manifest.size_bytes):
@@ -131,7 +131,11 @@ def _passing(bucket: ObjectBucket, prefix: str, parts: tuple[BundlePart, ...]) -
         yield from part_content(bucket, prefix, part)
 
 
-def _decrypted(pieces: Iterator[bytes], secret: tuple[bytes, bytes]) -> Iterator[bytes]:
+def decrypted(pieces: Iterator[bytes], secret: tuple[bytes, bytes]) -> Iterator[bytes]:
+    """What AES-128-CBC was made of, in pieces; nothing says yet that it is right.
+
+    Raises CorruptStoreError for an end that the padding does not have.
+    """
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.algorithms import AES
     from cryptography.hazmat.primitives.ciphers.modes import CBC
@@ -150,7 +154,7 @@ def _decrypted(pieces: Iterator[bytes], secret: tuple[bytes, bytes]) -> Iterator
         ) from None
 
 
-class _TarStream:
+class TarStream:
     """What gunzip makes of the decrypted bytes; `sha1` is of all that was taken."""
 
     def __init__(self, compressed: Iterator[bytes]) -> None:

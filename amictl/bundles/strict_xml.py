@@ -14,7 +14,7 @@ from amictl.errors import InvalidManifestError
 
 DOCUMENT_SIZE_MAX = 8 * 1024 * 1024
 DEPTH_MAX = 8
-ELEMENTS_MAX = 100_000
+ELEMENTS_MAX = 50_000
 TEXT_SIZE_MAX = 16_384
 ATTRIBUTES_MAX = 4
 

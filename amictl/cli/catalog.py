@@ -11,17 +11,29 @@ _HELP = {
         "list-changed-blocks": "List the blocks in which two snapshots differ.",
         "list-snapshot-blocks": "List the blocks that hold data.",
     },
+    "buckets": {
+        "create-bucket": "Give a name to a place where archives go.",
+        "delete-bucket": "Forget the name of a bucket.",
+        "describe-buckets": (
+            "Show the buckets that have a name, in the order of the configuration file."
+        ),
+    },
     "bundles": {
         "bundle-image": "Make an instance-store bundle: a manifest and numbered parts.",
-        "delete-bundle": "Delete an instance-store bundle from a bucket.",
+        "delete-bundle": (
+            "Delete an instance-store bundle from a bucket: its parts, then its manifest."
+        ),
         "download-bundle": "Fetch an instance-store bundle from a bucket.",
         "unbundle-image": "Write the image of an instance-store bundle to a new, sparse file.",
-        "upload-bundle": "Bring an instance-store bundle into a bucket.",
+        "upload-bundle": "Bring an instance-store bundle into a bucket, the manifest last.",
     },
     "checking": {
         "check-store": "Find every missing, damaged or foreign piece of a store.",
         "rebuild-index": "Make the index of a store anew from its packs.",
         "verify-snapshot": "Read a snapshot whole and check every byte of it.",
+    },
+    "collecting": {
+        "collect-garbage": "Remove what no snapshot needs.",
     },
     "copying": {
         "copy-image": "Copy an image from another region, or within one.",
@@ -80,7 +92,9 @@ _HELP = {
         "enable-image": "Make a disabled image available again.",
         "enable-image-deprecation": "Say from when on an image should not be used any more.",
         "enable-image-deregistration-protection": "Refuse to deregister an image.",
-        "register-image": "Make an image of snapshots that are completed.",
+        "register-image": (
+            "Make an image of snapshots that are completed, or of an instance-store bundle."
+        ),
     },
     "importing": {
         "import-image": "Make an image of the disks of another virtual machine monitor.",

@@ -41,7 +41,7 @@ def import_image_task_shape(task: TaskRecord, *, deleting: bool) -> Shape:
         "Architecture": task.fact(tasks.ARCHITECTURE),
         "Description": task.fact(tasks.DESCRIPTION),
         **_encryption(task),
-        "ImageId": task.image_id,
+        "ImageId": task.image_id if task.state == COMPLETED else None,
         "ImportTaskId": task.task_id,
         "Platform": task.fact(tasks.PLATFORM),
         **_progress(task),
@@ -90,7 +90,7 @@ def export_image_task_shape(task: TaskRecord, *, deleting: bool) -> Shape:
 
 def _transfer(task: TaskRecord, verb: str) -> Shape:
     ended_badly = task.state in (FAILED, CANCELLED)
-    ours = {"TaskId": task.task_id, **_ours(task)}
+    ours = {"TaskId": task.task_id, "SnapshotIds": list(task.snapshot_ids) or None, **_ours(task)}
     del ours["StartTime"]
     if not ended_badly:
         ours["Message"] = task.message
@@ -112,7 +112,7 @@ def _snapshot_detail(task: TaskRecord, number: int, status: str) -> Shape:
     in_bucket = task.bucket and task.object_key and len(disks) == 1
     disk = disks[number] if number < len(disks) else TaskDisk("RAW", "")
     size = None if disk.size_bytes is None else disk.size_bytes / _GIBIBYTE
-    snapshots = dict(enumerate(task.snapshot_ids))
+    snapshots = dict(enumerate(task.snapshot_ids)) if task.state == COMPLETED else {}
     bucket = {"S3Bucket": task.bucket, "S3Key": task.object_key}
     shape = {
         "Description": disk.description,

@@ -77,16 +77,28 @@ def garbage_bytes(store: Store, packs: set[str], runs: set[str]) -> int:
 
     What is in staging may be in use by a writer at this moment.
     """
-    known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
     staged = sum(size for _, size in _listed(store, "staging"))
-    return staged + sum(
-        size
-        for folder, (ids, suffix) in known.items()
-        for name, size in _listed(store, folder)
-        if name.endswith(suffix)
-        and re.fullmatch(_BELONGING[folder], base := name.rpartition("/")[2])
-        and base.removesuffix(suffix) not in ids
-    )
+    return staged + sum(size for _, size in _unnamed(store, packs, runs))
+
+
+def unnamed_files(store: Store) -> Iterator[tuple[str, int]]:
+    """Packs and runs that the store's index does not name, with their lengths.
+
+    They may be those of a writer who has not named them yet.
+    """
+    current = store.index.current
+    packs = {row.pack_id.hex() for row in current.packs}
+    yield from _unnamed(store, packs, {row.run_id.hex() for row in current.runs})
+
+
+def _unnamed(store: Store, packs: set[str], runs: set[str]) -> Iterator[tuple[str, int]]:
+    known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
+    for folder, (ids, suffix) in known.items():
+        for name, size in _listed(store, folder):
+            base = name.rpartition("/")[2]
+            belongs = base.endswith(suffix) and re.fullmatch(_BELONGING[folder], base)
+            if belongs and base.removesuffix(suffix) not in ids:
+                yield name, size
 
 
 def leftovers(store: Store) -> Iterator[Fault]:

@@ -35,7 +35,7 @@ from amictl.model.tasks import (
 )
 from amictl.model.times import timestamp
 from amictl.progress import Progress, Step
-from amictl.store import at_once, events, layout, pending
+from amictl.store import at_once, catalog, events, layout, pending
 from amictl.store.store import Store
 
 DIED = "the process that did it ended before it was done"
@@ -45,8 +45,8 @@ FEW = 100
 
 _FOLDER = "tasks"
 _SAVE_SECONDS = 1.0
-_TOLD_HERE = (STORE_IMAGE, EXPORT_IMAGE)
-"""Kinds that make nothing in the region, so that nothing else leaves an event."""
+_MAKE_NOTHING_HERE = (STORE_IMAGE, EXPORT_IMAGE)
+"""Kinds that make nothing in the region; nothing else leaves an event for them."""
 
 
 class RunningTask:
@@ -117,11 +117,28 @@ def running(store: Store, record: TaskRecord, surroundings: Surroundings) -> Ite
     try:
         yield task
     except BaseException as error:
-        state = CANCELLED if isinstance(error, TaskCancelledError) else FAILED
-        reason = error.message if isinstance(error, AmictlError) else DIED
-        _end(task, store, file, surroundings, replace(task.record, state=state, message=reason))
+        _end(task, store, file, surroundings, _broken_off(store, task.record, error))
         raise
     _end(task, store, file, surroundings, replace(task.record, state=COMPLETED))
+
+
+def _broken_off(store: Store, record: TaskRecord, error: BaseException) -> TaskRecord:
+    """What became of a task whose block did not end well: it may have been done all the same."""
+    if _is_made(store, record):
+        return replace(record, state=COMPLETED)
+    state = CANCELLED if isinstance(error, TaskCancelledError) else FAILED
+    reason = error.message if isinstance(error, AmictlError) else DIED
+    return replace(record, state=state, message=reason)
+
+
+def _is_made(store: Store, record: TaskRecord) -> bool:
+    """Whether there is what a task makes in the region; False of those that make nothing there."""
+    if record.kind in _MAKE_NOTHING_HERE:
+        return False
+    ids = record.snapshot_ids if record.image_id is None else (record.image_id,)
+    with suppress(*UNREADABLE):
+        return bool(ids) and all(catalog.is_there(store, layout.core(one)) for one in ids)
+    return False
 
 
 def _end(
@@ -133,15 +150,18 @@ def _end(
 ) -> None:
     task.record = ended = replace(ended, end_time=timestamp(surroundings.now()))
     try:
-        store.storage.make_folder(_FOLDER)
+        _make_folder(store)
         store.storage.write(layout.task(ended.task_id), record_format.encode(ended))
     except UNREADABLE:
         file.end(ended)
+    except BaseException:  # who stops it now must not make it what it is not
+        file.end(ended)
+        raise
     else:
         file.remove()
     with suppress(*UNREADABLE):
         store.storage.clean(layout.task_cancellation(ended.task_id))
-    if ended.kind in _TOLD_HERE and ended.image_id is not None:
+    if ended.kind in _MAKE_NOTHING_HERE and ended.image_id is not None:
         ids = (ended.image_id, ended.task_id)
         events.record(store, surroundings, OPERATIONS[ended.kind], ids, ended.state)
 
@@ -177,7 +197,7 @@ def all_seen(store: Store, kind: str) -> list[TaskRecord]:
 def cancel(store: Store, task_id: str, reason: str, surroundings: Surroundings) -> None:
     """Ask a task to end; its worker does so at its next step. Durable when it returns."""
     wanted = TaskCancellation(task_id, timestamp(surroundings.now()), reason)
-    store.storage.make_folder(_FOLDER)
+    _make_folder(store)
     place = layout.task_cancellation(task_id)
     store.storage.write_if_absent(place, record_format.encode(wanted))
 
@@ -226,6 +246,8 @@ def _at_work(store: Store, task_id: str) -> TaskRecord | None:
     task = found.work
     if found.alive or task.state != ACTIVE:
         return task
+    if _is_made(store, task):
+        return replace(task, state=COMPLETED)
     return replace(task, state=FAILED, message=DIED)
 
 
@@ -236,6 +258,12 @@ def _ids(store: Store) -> set[str]:
         names = [layout.core_id(name) for name, _ in store.storage.names(_FOLDER)]
         found.update(task_id for task_id in names if task_id is not None)
     return found
+
+
+def _make_folder(store: Store) -> None:
+    """A store from before there were tasks has none."""
+    if not store.storage.is_there(_FOLDER):
+        store.storage.make_folder(_FOLDER)
 
 
 def _remove_old(store: Store, now: datetime) -> None:

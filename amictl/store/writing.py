@@ -207,10 +207,10 @@ def alone(store: Store) -> AbstractContextManager[None]:
 def _hold_epoch(store: Store) -> Hold:
     """A shared hold of the epoch that `gc-epoch` names."""
     while True:
-        epoch = _read_epoch(store)
+        epoch = read_epoch(store)
         hold = store.storage.hold(layout.EPOCH_LOCKS[epoch])
         try:
-            if _read_epoch(store) == epoch:
+            if read_epoch(store) == epoch:
                 return hold
         except BaseException:
             hold.release()
@@ -218,7 +218,8 @@ def _hold_epoch(store: Store) -> Hold:
         hold.release()
 
 
-def _read_epoch(store: Store) -> int:
+def read_epoch(store: Store) -> int:
+    """Which of the two epoch locks writers take. Raises CorruptStoreError."""
     epoch = record_format.decode(store.storage.read(layout.EPOCH), Epoch, layout.EPOCH).epoch
     if epoch not in (0, 1):
         raise CorruptStoreError(f"{layout.EPOCH} names epoch {epoch}")

@@ -59,6 +59,7 @@ class ConvertedDisk:
         self._served = _ServedFile(file, may_end_early=disk.ends_early)
         self._filled = _Segments(disk.size_bytes)
         self._where = file.where
+        self._source = ""
         self._said = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._sockets: list[socket.socket] = []
@@ -96,7 +97,7 @@ class ConvertedDisk:
         for failure in self._failures:
             raise failure
         if status != 0:
-            reason = reason_of(status, self._said)
+            reason = reason_of(status, self._said).replace(f"Could not open '{self._source}': ", "")
             raise CorruptStoreError(
                 f"{self._where} cannot be read as {self._foreign.format}: {reason}",
                 hint="look at it with qemu-img check, on a copy",
@@ -113,14 +114,15 @@ class ConvertedDisk:
         with source, target:
             words = [self._program, "convert", "-n", "--target-is-zero", "-m", str(READERS)]
             words += ["-S", _ZEROS_SKIPPED, "--target-image-opts"]
-            words += [self._source(source.fileno())]
+            self._source = self._source_of(source.fileno())
+            words += [self._source]
             words += [f"driver=nbd,server.type=fd,server.str={target.fileno()}"]
             inherited = (source.fileno(), target.fileno())
             self._process = start(words, self._said, inherited, _LIMITS)
         self._in_thread("file", lambda: nbd.serve(from_us, self._served))
         self._in_thread("disk", lambda: nbd.receive(to_us, self._filled), self._filled.finish)
 
-    def _source(self, descriptor: int) -> str:
+    def _source_of(self, descriptor: int) -> str:
         """What qemu-img is to read. Whatever the header says, there is no backing file."""
         options = {
             "driver": self._foreign.driver,
@@ -192,10 +194,11 @@ class _ServedFile:
     def read(self, offset: int, length: int) -> bytes:
         """Zeros fill up the last sector, to which compressed clusters extend.
 
-        Raises CorruptStoreError behind that.
+        And what is asked for at the beginning, where headers are: of these a reader asks for more
+        than there is. Raises CorruptStoreError for all else that is behind the end.
         """
         size = self._file.size
-        if offset + length > -(-size // SECTOR_SIZE) * SECTOR_SIZE:
+        if offset and offset + length > -(-size // SECTOR_SIZE) * SECTOR_SIZE:
             raise CorruptStoreError(
                 f"{self._file.where} ends at byte {size}, and its tables lead to byte"
                 f" {offset + length}: it may have been truncated",

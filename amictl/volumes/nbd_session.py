@@ -67,6 +67,8 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """What a client asks for."""
+
     flags: int
     command: int
     handle: int

@@ -43,6 +43,9 @@ OURS = {
     "create-volume": LUKS | {"--volume-id", "--as-of", "--force", "--in-place"},
     "delete-rule": {"--dry-run"},
     "delete-volume": {"--delete-file"},
+    "export-image": {"--bucket", "--no-wait"},
+    "import-image": {"--no-wait"},
+    "import-snapshot": {"--no-wait"},
     "register-image": {"--certificate"},
     "update-rule": {"--dry-run"},
 }

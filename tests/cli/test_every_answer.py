@@ -124,16 +124,31 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     region("restore-image-from-recycle-bin", "--image-id", other)
     region("delete-rule", "--identifier", rules[0])
     region("delete-volume", "--volume-id", volume)
-    store_an_image(region, image)
+    store_and_restore_an_image(region, image)
+    import_and_export(region)
     call_all_about_tasks(region)
     call_all_about_keys(region)
 
 
-def store_an_image(region: Region, image: str) -> None:
+def store_and_restore_an_image(region: Region, image: str) -> None:
     bucket = region.amictl.folder / "bucket"
     bucket.mkdir()
     stored = region("create-store-image-task", "--image-id", image, "--bucket", str(bucket))
     assert (bucket / stored["ObjectKey"]).exists()
+    again = ["--bucket", str(bucket), "--object-key", stored["ObjectKey"], "--name", "again"]
+    assert region("create-restore-image-task", *again)["ImageId"] != image
+
+
+def import_and_export(region: Region) -> None:
+    disk = str(region.amictl.folder / "disk.raw")
+    tags = ["--tag-specifications", "ResourceType=import-image-task,Tags=[{Key=a,Value=b}]"]
+    image = region("import-image", "--description", "raw", disk, *tags)["ImageId"]
+    place = f"Format=RAW,Url={disk}"
+    assert region("import-snapshot", "--disk-container", place)["SnapshotTaskDetail"]["SnapshotId"]
+    bucket = f"S3Bucket={region.amictl.folder / 'bucket'},S3Prefix=exports/"
+    how = ["--disk-image-format", "VMDK", "--s3-export-location", bucket]
+    assert region("export-image", "--image-id", image, *how)["ExportImageTaskId"]
+    assert len(region("describe-export-image-tasks")["ExportImageTasks"]) == 1
 
 
 def call_all_about_tasks(region: Region) -> None:

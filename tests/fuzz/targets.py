@@ -13,6 +13,8 @@ from functools import cache
 import msgspec
 from blake3 import blake3
 
+from amictl.bundles import manifest_xml
+from amictl.bundles.image_tar import read_image
 from amictl.content.compressing import Decompressor
 from amictl.errors import AmictlError
 from amictl.formats import (
@@ -34,6 +36,7 @@ from amictl.store.index import Run
 from tests.hostile import archives, readers
 from tests.hostile.archive_frame_vectors import FRAMES
 from tests.hostile.archive_member_vectors import MAPS
+from tests.hostile.bundle_vectors import IMAGE_SIZE, tars
 from tests.hostile.corpus import corpus
 from tests.hostile.readers import READERS, Whole
 
@@ -184,6 +187,41 @@ def read_disk_image(data: bytes) -> None:
         readers.read_disk_image(data, 4)
 
 
+def read_bundle_manifest(data: bytes) -> None:
+    """The manifest of a bundle: what passes is written in a form that is read as the same."""
+    with suppress(AmictlError):
+        found = manifest_xml.decode(data)
+        again = manifest_xml.decode(manifest_xml.encode(found.manifest, lambda _: found.signature))
+        assert again.manifest.parts == found.manifest.parts
+
+
+def read_bundle_tar(data: bytes) -> None:
+    """What is in a bundle, with the checksum of its first header made right."""
+    block = data[:148] + b" " * 8 + data[156:512]
+    for repaired in (
+        data,
+        block[:148] + b"%06o\0 " % (sum(block) % 8**6) + block[156:] + data[512:],
+    ):
+        with suppress(AmictlError):
+            for offset, piece in read_image(_Stream(repaired), IMAGE_SIZE):
+                assert offset + len(piece) <= IMAGE_SIZE
+
+
+class _Stream:
+    """Bytes in memory, one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def take(self, length: int) -> bytes:
+        taken, self._data = self._data[:length], self._data[length:]
+        return taken
+
+
+def _tars() -> Iterator[bytes]:
+    return (data for _, _, data in tars())
+
+
 @cache
 def _right_archive() -> bytes:
     return archives.Archive().build()
@@ -248,6 +286,8 @@ TARGETS: dict[str, Target] = {
     "archive-end": Target(read_archive_end, _ends),
     "archive-member": Target(read_archive_member, _members),
     "disk-image": Target(read_disk_image, ["disk-image"]),
+    "bundle-manifest": Target(read_bundle_manifest, ["bundle-manifest"]),
+    "bundle-tar": Target(read_bundle_tar, _tars),
     "age-header": Target(read_age_header, ["identity-file"]),
     "structure": Target(_through("structure"), ["structure"]),
     "configuration": Target(_through("configuration"), ["configuration"]),

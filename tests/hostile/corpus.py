@@ -21,6 +21,7 @@ MODULES = (
     "archive_frame_vectors",
     "archive_seal_vectors",
     "disk_image_vectors",
+    "bundle_vectors",
 )
 
 

@@ -83,6 +83,23 @@ def read_disk_image(data: bytes, most: int | None = None) -> None:
                 read(place, memoryview(bytearray(min(SEGMENT_SIZE, disk.size_bytes - place))))
 
 
+def read_bundle_manifest(data: bytes) -> None:
+    """The manifest of an instance-store bundle."""
+    from amictl.bundles import manifest_xml
+
+    manifest_xml.decode(data)
+
+
+def read_bundle_stream(data: bytes) -> None:
+    """What comes out of the parts of a bundle once they are decrypted."""
+    from amictl.bundles.image_tar import read_image
+    from amictl.bundles.reading import TarStream
+    from tests.hostile.bundle_vectors import IMAGE_SIZE
+
+    for offset, piece in read_image(TarStream(iter([data])), IMAGE_SIZE):
+        assert 0 <= offset <= offset + len(piece) <= IMAGE_SIZE
+
+
 def _nobody_knows(place: str) -> str:
     raise KeyUnavailableError(f"nobody knows the passphrase of {place}")
 
@@ -94,6 +111,8 @@ READERS: dict[str, Reader] = {
     "structure": read_structure,
     "archive": read_archive,
     "disk-image": read_disk_image,
+    "bundle-manifest": read_bundle_manifest,
+    "bundle-stream": read_bundle_stream,
 }
 
 
@@ -105,6 +124,8 @@ def warm() -> None:
     import tomlkit
 
     import amictl.archives.verifying
+    import amictl.bundles.manifest_xml
+    import amictl.bundles.reading
     import amictl.cli.shapes
     import amictl.keys.identities
     import amictl.volumes.imports

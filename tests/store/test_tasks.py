@@ -14,12 +14,14 @@ from amictl.actions.events import DescribeEventsRequest, describe_events
 from amictl.errors import (
     ConflictError,
     CorruptStoreError,
+    InterruptedBySignalError,
     StorageError,
     TaskCancelledError,
 )
 from amictl.formats import records
 from amictl.model.tasks import (
     EXPORT_IMAGE,
+    IMPORT_IMAGE,
     IMPORT_SNAPSHOT,
     STORE_IMAGE,
     TaskDisk,
@@ -32,6 +34,7 @@ from amictl.model.tasks import (
 from amictl.progress import Silent, Step
 from amictl.store import layout, tasks
 from amictl.store.emptying import remove_store
+from amictl.store.pending import PendingFile
 from amictl.store.store import Store
 from amictl.store.tasks import RunningTask
 from tests.workshop import Workshop
@@ -295,3 +298,22 @@ def test_percent_is_100_only_when_it_is_completed() -> None:
     assert task.percentage == 99
     assert replace(task, done=5, total=0).percentage == 0
     assert replace(task, state="completed", done=0, total=0).percentage == 100
+
+
+def test_a_task_whose_image_exists_is_completed_whatever_came_then(
+    store: Store, workshop: Workshop
+) -> None:
+    image_id = workshop.image("web", workshop.file("disk", b"disk"))
+    task = replace(new_task(IMPORT_IMAGE, workshop.surroundings), image_id=image_id)
+    PendingFile(store, task.task_id, task).release()
+    assert state(store, task) == ("completed", None)
+    stopped = replace(new_task(IMPORT_IMAGE, workshop.surroundings), image_id=image_id)
+    with (
+        pytest.raises(InterruptedBySignalError),
+        tasks.running(store, stopped, workshop.surroundings),
+    ):
+        raise InterruptedBySignalError(15)
+    assert state(store, stopped) == ("completed", None)
+    stored = replace(begun(workshop), image_id=image_id)
+    PendingFile(store, stored.task_id, stored).release()
+    assert state(store, stored) == ("failed", tasks.DIED)

@@ -34,6 +34,7 @@ def _transfers(verb: str) -> Presentation:
             "S3objectKey",
             "ProgressPercentage",
             f"{verb}TaskState",
+            f"{verb}TaskFailureReason",
         ),
     )
 

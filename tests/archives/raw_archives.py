@@ -28,6 +28,7 @@ from amictl.model.archives import (
     member_name,
 )
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, segment_length
+from amictl.model.images import size_gib
 from amictl.model.records import Cut, Mapping, Source, Tag
 from amictl.model.source import Freeze
 
@@ -38,6 +39,7 @@ KEY = bytes(range(32))
 SECRET = bytes(range(32, 64))
 AVERAGE = 16_384
 MEMBER_SEGMENTS = 2
+DEVICES = ("/dev/sda1", "/dev/sdb", "/dev/sdc", "/dev/sdd")
 
 
 def mebibytes(leaf: Leaf) -> list[int]:
@@ -135,7 +137,11 @@ def _member(number: int, own: int, disk: Disk, first: int, segments: list[Leaf |
 
 def manifest_of(disks: Sequence[Disk], name: str = "web", *, sealed: bool = False) -> Manifest:
     mappings = tuple(
-        Mapping(f"/dev/sd{'abcdefgh'[at]}{'1' if at == 0 else ''}", snapshot_id(at), 1)
+        Mapping(
+            f"/dev/sd{'abcdefgh'[at]}{'1' if at == 0 else ''}",
+            snapshot_id(at),
+            size_gib(len(disks[at].content)),
+        )
         for at in range(len(disks))
     )
     image = ArchivedImage(
@@ -218,20 +224,22 @@ def plain_archive(*disks: Disk, name: str = "web", per_member: int = MEMBER_SEGM
     return Parts(((archives.MANIFEST, manifest), *members))
 
 
-def sealed_archive(recipient: x25519.Recipient, *disks: Disk, name: str = "web") -> Parts:
+def sealed_archive(
+    recipient: x25519.Recipient, *disks: Disk, manifest: Manifest | None = None
+) -> Parts:
     """Sealed to an identity of its own, which is sealed to the recipient."""
     own = x25519.Identity.generate()
 
     def sealed(content: bytes) -> bytes:
         return pyrage.encrypt(content, [own.to_public()])
 
-    manifest = archive_manifest.encode(manifest_of(disks, name, sealed=True))
-    key = pyrage.encrypt(str(own).encode(), [recipient])
+    said = archive_manifest.encode(manifest or manifest_of(disks, sealed=True))
+    key = pyrage.encrypt(f"{own}\n".encode(), [recipient])
     members = [
         (member_name(number, at, is_sealed=True), sealed(content))
         for number, disk in enumerate(disks)
         for at, content in enumerate(disk_members(number, disk))
     ]
     return Parts(
-        ((archives.KEY, key), (archives.MANIFEST + archives.SEALED, sealed(manifest)), *members)
+        ((archives.KEY, key), (archives.MANIFEST + archives.SEALED, sealed(said)), *members)
     )
