@@ -10,6 +10,7 @@ from amictl.content.naming import chunk_name
 from amictl.formats.frame import PLAIN_SIZE_MAX, Frame
 from amictl.model.blockmap import Leaf, Name
 from amictl.store.lineages import Lineage, pattern_of
+from amictl.store.packing import NewFrame
 from amictl.store.writing import Writer
 
 
@@ -46,21 +47,25 @@ class SegmentStorer:
             return leaf, 0
         new = self._writer.claim_new(stored)
         run: list[_Chunk] = []
+        frames: list[NewFrame] = []
         stored_bytes = 0
         for (start, stop), *names, is_new in zip(spans, stored, plain, new, strict=True):
             if run and (
                 not is_new or start != run[-1].stop or stop - run[0].start > PLAIN_SIZE_MAX
             ):
-                self._write_frame(data, run)
+                frames.append(self._frame(data, run))
                 run = []
             if is_new:
                 run.append(_Chunk(start, stop, *names))
                 stored_bytes += stop - start
         if run:
-            self._write_frame(data, run)
+            frames.append(self._frame(data, run))
+        if frames:
+            # Together, so that whoever reads the segment finds them one behind the other.
+            self._writer.add_frames(frames)
         return leaf, stored_bytes
 
-    def _write_frame(self, data: memoryview, chunks: list[_Chunk]) -> None:
+    def _frame(self, data: memoryview, chunks: list[_Chunk]) -> NewFrame:
         codec, payload = self._compressor.encode(data[chunks[0].start : chunks[-1].stop])
         frame = Frame(
             tuple(chunk.stored for chunk in chunks),
@@ -69,8 +74,7 @@ class SegmentStorer:
             memoryview(payload),
             plain_names=tuple(chunk.plain for chunk in chunks),
         )
-        stored = self._domain.encode_frame(frame, self._writer.random_bytes)
-        self._writer.add_frame(stored, frame.names)
+        return self._domain.encode_frame(frame, self._writer.random_bytes), frame.names
 
 
 def _leaf(

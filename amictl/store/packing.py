@@ -19,6 +19,10 @@ PlacedName = tuple[Name, int, int, int]
 """A name with the offset and stored length of its frame or node, and its position in that frame."""
 
 
+NewFrame = tuple[Buffer, tuple[Name, ...]]
+"""The stored bytes of a frame with the names of its chunks, or of a node with its name."""
+
+
 @dataclass(slots=True)
 class NewPack:
     """A pack that is finished: its file is in staging, its rows wait for the index."""
@@ -51,8 +55,8 @@ class PackWriter:
         self._entries: list[Entry] = []
         self._digest = blake3()
 
-    def append(self, added: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
-        """Add frames, each with the names of its chunks, or nodes, each with its name.
+    def append(self, added: Sequence[NewFrame]) -> None:
+        """Add frames, or nodes.
 
         They get into one pack, one after the other: no more than a few MiB at once.
         """

@@ -12,13 +12,12 @@ from types import TracebackType
 from amictl.content.domains import Domain
 from amictl.errors import CorruptStoreError
 from amictl.formats import records as record_format
-from amictl.formats.framing import Buffer
 from amictl.formats.pack import PackKind
 from amictl.model.blockmap import Name, Node, NodeName
 from amictl.model.records import Epoch
 from amictl.storage.interface import Hold
 from amictl.store import layout
-from amictl.store.packing import NewPack, PackWriter
+from amictl.store.packing import NewFrame, NewPack, PackWriter
 from amictl.store.store import Store
 
 CHECKPOINT_PACKS = 16
@@ -108,12 +107,8 @@ class Writer:
             return True
         return all(name is None or self.index.find(name) is not None for name in names)
 
-    def add_frame(self, data: Buffer, names: tuple[Name, ...]) -> None:
-        """Store a frame; its chunks were claimed before."""
-        self._frames.append([(data, names)])
-
-    def add_frames(self, frames: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
-        """Store frames one after the other, at once because that is quicker."""
+    def add_frames(self, frames: Sequence[NewFrame]) -> None:
+        """Store frames, whose chunks were claimed before, one after the other and at once."""
         self._frames.append(frames)
 
     def add_node(self, node: Node, domain: Domain) -> NodeName:
