@@ -91,27 +91,33 @@ def associated_with(domain: bytes, names: Sequence[Name], codec: int) -> bytes:
     return associated_data(MAGIC, domain, codec, MAGIC + _clear(domain, names, codec))
 
 
+def sealed_size(count: int, body_length: int) -> int:
+    """How long a frame of so many chunks is as it is stored, in an encrypted domain.
+
+    `body_length` is that of what is sealed, before it is.
+    """
+    return HEADER_SIZE + NAME_SIZE * count + body_length + SEAL_SIZE + CHECKSUM_SIZE
+
+
 def encode_sealed(
+    target: memoryview,
     domain: bytes,
     names: Sequence[Name],
     codec: int,
-    body_length: int,
     seal_into: Callable[[memoryview, bytes], None],
-) -> bytearray:
-    """The stored bytes of a frame in an encrypted domain; `names` are stored names.
+) -> None:
+    """Write the stored bytes of a frame in an encrypted domain, which fill `target`.
 
-    `seal_into` is given the place of the sealed body, so that nothing is copied, and the data
-    that it is bound to.
+    `names` are stored names. `seal_into` is given the place of the sealed body, so that nothing
+    is copied, and the data that it is bound to.
     """
     clear = _clear(domain, names, codec)
     body = _LENGTHS_END + len(clear)
-    data = bytearray(body + body_length + CHECKSUM_SIZE)
-    data[:_LENGTHS_END] = struct.pack("<8sII", MAGIC, len(data), body_length)
-    data[_LENGTHS_END:body] = clear
-    inside = memoryview(data)[:-CHECKSUM_SIZE]
+    inside = target[:-CHECKSUM_SIZE]
+    target[:_LENGTHS_END] = struct.pack("<8sII", MAGIC, len(target), len(inside) - body)
+    target[_LENGTHS_END:body] = clear
     seal_into(inside[body:], associated_with(domain, names, codec))
-    data[-CHECKSUM_SIZE:] = checksum(inside)
-    return data
+    target[-CHECKSUM_SIZE:] = checksum(inside)
 
 
 def decode(data: Buffer) -> Frame:

@@ -8,9 +8,9 @@ from amictl.content.cutting import Piece, cut
 from amictl.content.domains import Domain
 from amictl.content.naming import chunk_name
 from amictl.formats.frame import PLAIN_SIZE_MAX, Frame
+from amictl.formats.framing import Buffer
 from amictl.model.blockmap import Leaf, Name
 from amictl.store.lineages import Lineage, pattern_of
-from amictl.store.packing import NewFrame
 from amictl.store.writing import Writer
 
 
@@ -47,7 +47,7 @@ class SegmentStorer:
             return leaf, 0
         new = self._writer.claim_new(stored)
         run: list[_Chunk] = []
-        frames: list[NewFrame] = []
+        frames: list[tuple[Buffer, tuple[Name, ...]]] = []
         stored_bytes = 0
         for (start, stop), *names, is_new in zip(spans, stored, plain, new, strict=True):
             if run and (
@@ -65,7 +65,7 @@ class SegmentStorer:
             self._writer.add_frames(frames)
         return leaf, stored_bytes
 
-    def _frame(self, data: memoryview, chunks: list[_Chunk]) -> NewFrame:
+    def _frame(self, data: memoryview, chunks: list[_Chunk]) -> tuple[Buffer, tuple[Name, ...]]:
         codec, payload = self._compressor.encode(data[chunks[0].start : chunks[-1].stop])
         frame = Frame(
             tuple(chunk.stored for chunk in chunks),

@@ -36,11 +36,12 @@ class Place(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk of a leaf: its names in the source and in the target, and its plain length, about
-    where that cannot be seen."""
+    """A chunk of a leaf: its names in the source and in the target, its plain name, and its plain
+    length, about where that cannot be seen; then the plain name is nothing."""
 
     source: Name
     target: Name
+    plain: Name
     length: int
 
 
@@ -151,7 +152,7 @@ class UnopenedPassage:
         data = node_format.encode_again(clear)
         size, count = place.stop - place.start, len(clear.children)
         if clear.level == 0:
-            chunks = tuple(Chunk(name, name, size // count) for name in clear.children)
+            chunks = tuple(Chunk(name, name, b"", size // count) for name in clear.children)
             return Moving((), chunks, 0, clear.name, data)
         ends = [place.start + size * at // count for at in range(count + 1)]
         below = tuple(
@@ -242,8 +243,12 @@ def _moving(
 ) -> Moving:
     """`targets` are the names in the target of what is below a node."""
     if isinstance(node, Leaf):
-        rows = zip(node.names, node.lengths, strict=True)
-        chunks = {name: Chunk(name, targets[name], size) for name, size in rows if name}
+        rows = zip(node.names, node.plain_names, node.lengths, strict=True)
+        chunks = {
+            name: Chunk(name, targets[name], plain, size)
+            for name, plain, size in rows
+            if name and plain
+        }
         return Moving((), tuple(chunks.values()), node.zero_length, *stored)
     span = child_span(node.level)
     starts = range(place.start, place.stop, span)
