@@ -61,7 +61,7 @@ def _names_in(
 ) -> tuple[Name, ...]:
     """The stored names in the target of what begins with the plain names of `names`."""
     listed = bytes(body[: NAME_SIZE * len(names)])
-    plain = tuple(listed[at : at + NAME_SIZE] for at in range(0, len(listed), NAME_SIZE))
+    plain = [listed[at : at + NAME_SIZE] for at in range(0, len(listed), NAME_SIZE)]
     if tuple(source.stored_names(plain)) != names:
         raise CorruptStoreError("stored names do not go with the plain ones")
     return tuple(target.stored_names(plain))

@@ -88,7 +88,7 @@ def body_to_seal(plain_names: Sequence[Name], lengths: Sequence[int], payload: B
 
 def associated_with(domain: bytes, names: Sequence[Name], codec: int) -> bytes:
     """What the sealed body of such a frame is bound to."""
-    return associated_data(MAGIC, domain, codec, MAGIC + _clear(domain, names, codec))
+    return _associated(domain, codec, _clear(domain, names, codec))
 
 
 def sealed_size(count: int, body_length: int) -> int:
@@ -116,7 +116,7 @@ def encode_sealed(
     inside = target[:-CHECKSUM_SIZE]
     target[:_LENGTHS_END] = struct.pack("<8sII", MAGIC, len(target), len(inside) - body)
     target[_LENGTHS_END:body] = clear
-    seal_into(inside[body:], associated_with(domain, names, codec))
+    seal_into(inside[body:], _associated(domain, codec, clear))
     target[-CHECKSUM_SIZE:] = checksum(inside)
 
 
@@ -192,6 +192,11 @@ def _clear(domain: bytes, names: Sequence[Name], codec: int) -> bytes:
     return b"".join((header[_LENGTHS_END:], *names))
 
 
+def _associated(domain: bytes, codec: int, clear: bytes) -> bytes:
+    return associated_data(MAGIC, domain, codec, MAGIC + clear)
+
+
 def _names(listed: memoryview) -> tuple[Name, ...]:
     data = bytes(listed)
-    return tuple(data[at : at + NAME_SIZE] for at in range(0, len(data), NAME_SIZE))
+    # A list is quicker than a generator, and there are many frames.
+    return tuple([data[at : at + NAME_SIZE] for at in range(0, len(data), NAME_SIZE)])

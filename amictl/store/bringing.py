@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import compress
 
 from amictl.content.resealing import ChunkNames
 from amictl.errors import CorruptStoreError
@@ -11,7 +12,7 @@ from amictl.model.blockmap import Location, Name
 from amictl.store.carrying import Carried, Carrier
 from amictl.store.fetching import Fetch, Fetcher, FrameKey, Span, new_space
 from amictl.store.parallel import PerThread
-from amictl.store.passages import Chunk
+from amictl.store.passages import Chunks
 from amictl.store.store import Store
 from amictl.store.writing import Writer
 
@@ -56,24 +57,24 @@ class Bringing:
         self._unused.clear()
         return unused
 
-    def bring(self, chunks: Sequence[Chunk]) -> int:
+    def bring(self, chunks: Chunks) -> int:
         """Bring what the target lacks of the chunks of one segment; returns its plain bytes.
 
         Raises CorruptStoreError.
         """
-        used = {chunk.source: (chunk.plain, chunk.target) for chunk in chunks}
-        new = self._writer.claim_new([chunk.target for chunk in chunks]) if chunks else []
-        missing = [chunk for chunk, is_new in zip(chunks, new, strict=True) if is_new]
-        needed = self._bring([chunk.source for chunk in missing], used)
+        names = zip(chunks.plain, chunks.targets, strict=True)
+        used = dict(zip(chunks.sources, names, strict=True))
+        new = self._writer.claim_new(chunks.targets) if used else []
+        needed = self._bring(list(compress(chunks.sources, new)), used)
         # One step deep: what is needed needs nothing. It has the same name in the target, because
         # only frames that keep their bytes need something there.
         claimed = self._writer.claim_new(needed) if needed else []
-        also = [one for one, is_new in zip(needed, claimed, strict=True) if is_new]
+        also = list(compress(needed, claimed))
         self._bring(also, {name: (name, name) for name in also})
         with self._lock:
             for name in used:
                 self._unused.pop(name, None)
-        return sum(chunk.length for chunk in missing)
+        return sum(compress(chunks.lengths, new))
 
     def _bring(self, missing: Sequence[Name], used: ChunkNames) -> list[Name]:
         """Bring chunks, by their names in the source; what else their frames need."""

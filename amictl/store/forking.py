@@ -3,6 +3,7 @@
 What they change in memory stays theirs. If this process is killed they end by themselves.
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -112,6 +113,7 @@ def _live(live: Callable[[Line], None], pipes: tuple[int, int], masked: Any) -> 
     try:
         import traceback
 
+        gc.freeze()  # to look through what was there before would copy its pages
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
