@@ -82,7 +82,7 @@ def test_damage_is_named_by_whoever_waits(regions: Regions, disk: Path) -> None:
     snapshot_id = regions.east.snapshot_id(disk)
     (pack,) = regions.east.packs(0)
     flip(pack, 1000 * KIB)
-    with pytest.raises(CorruptStoreError, match=f"{snapshot_id} is damaged at bytes 0 to"):
+    with pytest.raises(CorruptStoreError, match=f"{snapshot_id} is damaged at bytes"):
         copied(regions, snapshot_id)
 
 
