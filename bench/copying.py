@@ -28,8 +28,9 @@ from amictl.content.domains import PLAIN, Domain, SealedDomain
 from amictl.content.resealing import ChunkNames
 from amictl.content.sealing import derive
 from amictl.formats import frame as frame_format
+from amictl.formats.frame import STORED_SIZE_MAX
 from amictl.formats.framing import Buffer
-from amictl.store.carrying import STORED_SIZE_MAX, Carrier, ResealedFrames
+from amictl.store.carrying import Carrier, ResealedFrames
 from amictl.store.forking import Child, Line, fork
 from amictl.store.opening import open_store
 

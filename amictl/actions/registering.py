@@ -31,10 +31,9 @@ from amictl.store.encryption import require_encryption_kept
 from amictl.store.image_states import AVAILABLE
 from amictl.store.pending import PendingFile
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.snapshot_states import size_to_map
 from amictl.store.store import Store
-from amictl.store.walking import leaves, read_leaf_at
+from amictl.store.walking import leaves, map_of, read_leaf_at
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
 
 SEGMENTS_INSPECTED = 16

@@ -26,6 +26,9 @@ CODEC_ZSTD = 1
 
 _HEADER = struct.Struct("<8sIIHHBBHII16s")
 HEADER_SIZE = _HEADER.size
+STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
+"""More bytes than any frame has as it is stored."""
+
 _LENGTHS_END = 16
 """The lengths at 8 and 12 are no part of what a seal is bound to."""
 

@@ -18,17 +18,12 @@ from amictl.formats import frame as frame_format
 from amictl.formats.frame import (
     CODEC_STORED,
     CODEC_ZSTD,
-    HEADER_SIZE,
     PLAIN_SIZE_MAX,
     ClearFrame,
     Frame,
 )
 from amictl.formats.framing import PLAIN_DOMAIN, Buffer
 from amictl.model.blockmap import Name
-
-STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
-"""More bytes than any frame has as it is stored."""
-
 
 _NOTHING: Mapping[Name, int] = {}
 

@@ -3,7 +3,6 @@
 from amictl.errors import ConflictError, ObjectMissingError
 from amictl.store import catalog, layout, pending
 from amictl.store.store import Store
-from amictl.store.surveying import foreign_files
 from amictl.store.writing import alone
 
 _SHOWN = 3
@@ -36,6 +35,9 @@ def remove_store(store: Store) -> None:
 
 
 def _require_nothing(store: Store) -> None:
+    # Imported here: every command that makes a region loads this module.
+    from amictl.store.surveying import foreign_files
+
     there = [*catalog.image_ids(store), *catalog.snapshot_ids(store)]
     there += [*pending.ids(store, "ami-"), *pending.ids(store, "snap-")]
     there += [place for kind, place, _ in foreign_files(store) if kind == "foreign"]

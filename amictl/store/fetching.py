@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from amictl.content.resealing import ChunkNames
 from amictl.errors import CorruptStoreError
+from amictl.formats.frame import STORED_SIZE_MAX
 from amictl.model.blockmap import Location
-from amictl.store.carrying import STORED_SIZE_MAX, Carried, Carrier
+from amictl.store.carrying import Carried, Carrier
 from amictl.store.store import Store
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from amictl.model.blockmap import Leaf, Name, Node, child_span
 from amictl.model.records import SnapshotCore
 from amictl.store.carrying import Carrier, ResealedFrames, UnopenedFrames, UsedChunks, WholeFrames
 from amictl.store.domains import opened
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import Map
+from amictl.store.walking import Map, map_of
 from amictl.store.writing import Writer
 
 

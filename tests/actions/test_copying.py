@@ -40,7 +40,7 @@ from amictl.formats.framing import checksum
 from amictl.model.blockmap import Leaf
 from amictl.model.records import RegionSettings
 from amictl.store import catalog, layout, pending, settings, tokens
-from amictl.store.recording import map_of
+from amictl.store.walking import map_of
 from amictl.store.writing import Writer
 from tests.workshop import MIB, SEGMENT, Workshop, flip, ignore, same
 

@@ -26,8 +26,7 @@ from amictl.model import facts
 from amictl.model.blockmap import Leaf, Name
 from amictl.model.records import DomainHeader, SnapshotCore
 from amictl.store import authenticity, catalog, domains, layout, pending
-from amictl.store.recording import map_of
-from amictl.store.walking import leaves
+from amictl.store.walking import leaves, map_of
 from amictl.store.writing import Writer
 from tests.actions.test_copying import (
     Regions,
