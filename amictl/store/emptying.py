@@ -3,7 +3,6 @@
 from amictl.errors import ConflictError, ObjectMissingError
 from amictl.store import catalog, layout, pending
 from amictl.store.store import Store
-from amictl.store.writing import alone
 
 _SHOWN = 3
 _FILES = (
@@ -23,7 +22,7 @@ def remove_store(store: Store) -> None:
     Raises ConflictError that names what is in it: images and snapshots, also in the recycle bin,
     pending work, files of others; BusyError while somebody writes to it; StorageError.
     """
-    with alone(store):
+    with store.storage.alone(layout.EPOCH_LOCKS):
         _require_nothing(store)
         for folder in layout.FOLDERS:
             if folder != "locks":
