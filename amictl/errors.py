@@ -88,10 +88,28 @@ class RegionNotFoundError(NotFoundError):
     code = "InvalidRegion"
 
 
+class TaskNotFoundError(NotFoundError):
+    """No task has this id in this region."""
+
+    code = "InvalidConversionTaskId"
+
+
 class KeyNotFoundError(NotFoundError):
     """No key here has this id or alias."""
 
     code = "NotFoundException"
+
+
+class BucketNotFoundError(NotFoundError):
+    """No bucket has this name, or it is not where its name says."""
+
+    code = "NoSuchBucket"
+
+
+class ObjectNotFoundError(NotFoundError):
+    """No object has this key, or no file this path."""
+
+    code = "NoSuchKey"
 
 
 class BusyError(AmictlError):
@@ -125,6 +143,18 @@ class ObjectMissingError(CorruptStoreError):
     """A file that the store needs is not there."""
 
 
+class InvalidArchiveError(CorruptStoreError):
+    """An archive is not what amictl wrote: torn, changed, or made to do harm."""
+
+    code = "InvalidFormat"
+
+
+class InvalidManifestError(CorruptStoreError):
+    """The manifest of a bundle cannot be read, or is not signed by whom it should be."""
+
+    code = "InvalidManifest"
+
+
 class ConflictError(AmictlError):
     """The state of the thing does not allow this."""
 
@@ -145,6 +175,12 @@ class ImageNameDuplicateError(ConflictError):
         return cls(f"AMI name {name} is already in use by AMI {holder}", hint=hint)
 
 
+class ObjectExistsError(ConflictError):
+    """An object has this key already; none is ever replaced."""
+
+    code = "PreconditionFailed"
+
+
 class SourceInUseError(ConflictError):
     """The disk is open for writing somewhere, so its content is not at rest."""
 
@@ -161,6 +197,12 @@ class VolumeInUseError(ConflictError):
     """Somebody has the disk of this volume open for writing."""
 
     code = "VolumeInUse"
+
+
+class TaskCancelledError(ConflictError):
+    """Somebody cancelled the task that was at work."""
+
+    code = "TaskCancelled"
 
 
 class WaiterError(ConflictError):

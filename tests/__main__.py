@@ -56,6 +56,14 @@ def check_manual() -> bool:
     return done
 
 
+def fuzz_readers() -> bool:
+    """In CI half a minute for each reader of what comes from outside, from new places on."""
+    if not IN_CI:
+        print("== fuzzers: left out but for what pytest runs; python -m tests.fuzz", flush=True)
+        return True
+    return tool("tests.fuzz", "--seconds", "30")
+
+
 def run_pytest(words: Sequence[str]) -> tuple[str, bool]:
     """Show pytest's output as it comes; its closing line, and whether all passed."""
     command = [sys.executable, "-m", "pytest", "-n", "2", "-q", "-rs"]
@@ -77,6 +85,7 @@ CHECKS = {
     "mypy": lambda: tool("mypy"),
     "lint-imports": lambda: run([SCRIPTS / "lint-imports"]),
     "man pages": check_manual,
+    "fuzzers": fuzz_readers,
 }
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ from amictl.model.records import (
 )
 from amictl.model.seen import SeenDomain, SeenState
 from amictl.model.source import Freeze
+from amictl.model.tasks import ACTIVE, PREFIXES, TaskCancellation, TaskRecord
+from amictl.model.tasks import STATES as TASK_STATES
 
 FrameParts = tuple[tuple[Name, ...], tuple[int, ...], int, bytes]
 """Names, lengths, codec and payload."""
@@ -215,7 +217,7 @@ def hexadecimal(digits: int) -> SearchStrategy[str]:
 
 
 def record_ids(kind: str) -> SearchStrategy[str]:
-    """`ami-…`, `snap-…` or `vol-…`."""
+    """`ami-…`, `snap-…` or `vol-…`, or of a task."""
     return hexadecimal(17).map(lambda digits: f"{kind}-{digits}")
 
 
@@ -392,7 +394,36 @@ SEEN_STATES = st.builds(
         tuple
     ),
 )
+
+
+@st.composite
+def task_records(draw: DrawFn) -> TaskRecord:
+    """Tasks of all kinds, active ones and ended ones."""
+    kind = draw(st.sampled_from(sorted(PREFIXES)))
+    state = draw(st.sampled_from(TASK_STATES))
+    return TaskRecord(
+        task_id=draw(record_ids(PREFIXES[kind])),
+        kind=kind,
+        start_time=draw(TIMES),
+        state=state,
+        image_id=draw(st.none() | record_ids("ami")),
+        snapshot_ids=tuple(draw(st.lists(record_ids("snap"), max_size=2))),
+        bucket=draw(st.none() | TEXTS),
+        object_key=draw(st.none() | TEXTS),
+        end_time=None if state == ACTIVE else draw(TIMES),
+        done=draw(COUNTS),
+        total=draw(COUNTS),
+        message=draw(st.none() | TEXTS),
+        further=draw(TAGS),
+    )
+
+
+TASK_CANCELLATIONS = st.builds(
+    TaskCancellation, st.sampled_from(sorted(PREFIXES.values())).flatmap(record_ids), TIMES, TEXTS
+)
 RECORDS = st.one_of(
+    task_records(),
+    TASK_CANCELLATIONS,
     snapshot_cores(),
     encrypted_cores(),
     st.builds(

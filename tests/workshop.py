@@ -86,6 +86,12 @@ class Keys:
     def is_recipient(self, key_id: str, header: DomainHeader) -> bool:
         return False
 
+    def recipients(self, key_id: str) -> tuple[str, ...]:
+        return (str(self._identity(key_id).to_public()),)
+
+    def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
+        return pyrage.encrypt(secret, [x25519.Recipient.from_str(one) for one in recipients])
+
     def resolve(self, name: str) -> str:
         if name not in self._identities:
             raise KeyNotFoundError(f"there is no key {name}")

@@ -10,7 +10,8 @@ from amictl.errors import CorruptStoreError, SnapshotNotFoundError
 from amictl.formats.node import ClearNode
 from amictl.model.blockmap import Leaf, Name
 from amictl.model.records import SnapshotCore
-from amictl.store import catalog, recycling
+from amictl.store import catalog, garbage, recycling
+from amictl.store.garbage import Limits
 from amictl.store.index import ABSENT
 from amictl.store.store import Store
 from amictl.store.walking import map_of
@@ -48,7 +49,8 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
     those of the recycle bin what nothing outside of it needs. What is in the bin counts in all
     sizes, but is no image or snapshot; `DueCount` of it only wait to be collected. The lengths of
     the `SealedChunkCount` chunks whose key is not here are not known, nor in `UniqueBytes`. Raises
-    CorruptStoreError where a map or an image cannot be read.
+    CorruptStoreError where a map or an image cannot be read. `GarbageBytes` is what a collection
+    would free.
     """
     inside, bin_counts = _recycle_bin(store, now)
     everything = list(_all_snapshots(store))
@@ -80,6 +82,7 @@ def describe_store(store: Store, now: datetime) -> dict[str, Any]:
         "SealedChunkCount": sum(length == _UNKNOWN for length in unique.values()),
         "ReferencedBytes": sum(length for _, length in owners.stored.values()),
         "StoredBytes": stored,
+        "GarbageBytes": garbage.plan(store, now, Limits())[0].freed_bytes,
         "Ratio": round(logical / stored, 2) if stored else 0,
         "RecycleBin": bin_counts | {"ExclusiveBytes": exclusive[-1]},
         "UnmappedSnapshots": [one.snapshot_id for one in live if one.snapshot_id not in mapped],

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
+from amictl.bundles.copying import BundleBuckets, BundleCopy, planned_copy
 from amictl.errors import DryRunError, UsageError
 from amictl.formats import records as record_format
 from amictl.formats import shapes
@@ -26,7 +27,7 @@ from amictl.model.texts import require_description, require_text
 from amictl.model.times import parse_timestamp, timestamp
 from amictl.store import catalog, copies, events, image_names, tokens
 from amictl.store.copies import Outcome, SnapshotCopy, pending_copy
-from amictl.store.image_states import AVAILABLE, registered_image, unavailable
+from amictl.store.image_states import AVAILABLE, available_image
 from amictl.store.pending import Work, unfinished
 from amictl.store.snapshot_states import completed_snapshot
 from amictl.store.store import Store
@@ -60,6 +61,7 @@ class CopySnapshotRequest:
 class CopyImageRequest:
     """`source_region`, `encrypted` and `recut` as for snapshots.
 
+    `bundles` finds the bundle of an instance-store image, and where it goes.
     With `copy_image_tags` the image gets the tags of its source; `image_tags` go before them.
     """
 
@@ -74,15 +76,20 @@ class CopyImageRequest:
     image_tags: dict[str, str] | None = None
     snapshot_tags: dict[str, str] | None = None
     client_token: str | None = None
+    bundles: BundleBuckets | None = None
     dry_run: bool = False
 
 
 class _Planned(NamedTuple):
-    """The new image, the one that it is copied from, and the copies that it will map."""
+    """The new image, the one that it is copied from, and the copies that it will map.
+
+    And the bundle that goes with it, if its root disk is in one.
+    """
 
     image: PendingImage
     source: ImageCore
     snapshots: list[SnapshotCopy]
+    bundle: BundleCopy | None
 
 
 class _DoneBeforeError(Exception):
@@ -157,7 +164,7 @@ def copy_image(
     before = _done_before(target, request)
     if before is not None:
         return _again(before, request, on_begun)
-    image, image_before, snapshots = _planned(source, target, request, surroundings)
+    image, image_before, snapshots, bundle = _planned(source, target, request, surroundings)
     if request.dry_run:
         raise DryRunError
     works: list[Work] = [*(snapshot.work for snapshot in snapshots), image]
@@ -178,7 +185,10 @@ def copy_image(
             for one, snapshot in zip(cores, snapshots, strict=True):
                 copies.complete(target, one, snapshot, surroundings)
             attributes = Attributes(ids[0], 0, AVAILABLE, image.description, image.tags)
-            core = copies.complete_image(target, image.image, image_before, snapshots)
+            new = image.image
+            if bundle is not None and request.bundles is not None:
+                new = bundle.bring(target, new, request.bundles, surroundings.progress)
+            core = copies.complete_image(target, new, image_before, snapshots)
             catalog.put_image(target, core, attributes)
             events.record(target, surroundings, "CopyImage", ids, AVAILABLE)
     except _DoneBeforeError as error:
@@ -218,7 +228,8 @@ def _take(target: Store, request: CopyImageRequest, ids: tuple[str, ...]) -> Non
 
 def _digest(request: CopyImageRequest) -> str:
     """Tells requests apart that were sent with one token."""
-    members = asdict(replace(request, client_token=None, dry_run=False))
+    members = asdict(replace(request, client_token=None, bundles=None, dry_run=False))
+    del members["bundles"]  # how buckets are found is no part of what is asked for
     return blake3(record_format.canonical_json(members)).hexdigest()
 
 
@@ -227,11 +238,13 @@ def _planned(
 ) -> _Planned:
     """Raises what `copy_image` raises."""
     image_names.require_free(target, request.name)
-    image, attributes = _available(source, request.source_image_id)
+    image, attributes = available_image(source, request.source_image_id)
     mapped = dict.fromkeys(one.snapshot_id for one in image.mappings if one.snapshot_id)
     cores = [completed_snapshot(source, snapshot_id) for snapshot_id in mapped]
     outcomes = [_outcome(source, target, core, request, surroundings) for core in cores]
     copies.require_image(source, image, outcomes)
+    encryption = EncryptionRequest(request.encrypted, request.kms_key_id)
+    bundle = planned_copy(target, image, encryption, request.bundles)
     copies.require_room(target)
     start_time = timestamp(surroundings.now())
     image_id = new_id("ami", surroundings.random_bytes)
@@ -266,7 +279,7 @@ def _planned(
     tags = users_tags(attributes.tags) if request.copy_image_tags else ()
     together = tags_with(tags, request.image_tags or {})
     pending = PendingImage(copied, request.description, together)
-    return _Planned(pending, image, list(plans.values()))
+    return _Planned(pending, image, list(plans.values()), bundle)
 
 
 def _description(image_id: str, source_id: str, snapshot_id: str, start_time: str) -> str:
@@ -276,16 +289,6 @@ def _description(image_id: str, source_id: str, snapshot_id: str, start_time: st
         f"Copied for DestinationAmi {image_id} from SourceAmi {source_id}"
         f" for SourceSnapshot {snapshot_id}. Task created on {milliseconds:,}."
     )
-
-
-def _available(source: Store, image_id: str) -> tuple[ImageCore, Attributes]:
-    """An image that can be copied. Raises ImageNotFoundError, ConflictError."""
-    image, attributes = registered_image(source, image_id)
-    if attributes.state != AVAILABLE:
-        raise unavailable(
-            image.image_id, hint=f"it is {attributes.state}: use enable-image in its region first"
-        )
-    return image, attributes
 
 
 def _outcome(

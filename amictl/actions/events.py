@@ -10,6 +10,7 @@ from amictl.model.filters import matching, text_of
 from amictl.model.ids import is_id
 from amictl.model.records import Event
 from amictl.model.retention import is_identifier
+from amictl.model.tasks import PREFIXES, kind_of
 from amictl.model.times import timestamp
 from amictl.store import events
 from amictl.store.store import Store
@@ -51,10 +52,11 @@ def describe_events(store: Store, request: DescribeEventsRequest) -> dict[str, A
 
 
 def _require_resource_id(text: str) -> str:
-    if not is_identifier(text) and not any(is_id(kind, text) for kind in _TYPES):
+    kinds = (*_TYPES, *PREFIXES.values())
+    if not is_identifier(text) and not any(is_id(kind, text) for kind in kinds):
         raise UsageError(
             f"The ID '{text[:60]}' is not valid",
-            hint="give ids of images, snapshots, volumes or retention rules",
+            hint="give ids of images, snapshots, volumes, tasks or retention rules",
             code="InvalidID",
         )
     return text
@@ -74,6 +76,9 @@ def _shape(event: Event) -> dict[str, Any]:
 
 
 def _type(resource_id: str) -> str:
+    task = kind_of(resource_id)
+    if task is not None:
+        return f"{task}-task"
     return _TYPES.get(resource_id.partition("-")[0], "retention-rule")
 
 

@@ -3,7 +3,6 @@
 The shapes are KMS's. What a key opens in regions is in `actions.key_use`.
 """
 
-import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,11 +13,10 @@ from amictl.errors import (
     ConflictError,
     KeyNotFoundError,
     KeyUnavailableError,
-    NotFoundError,
     UsageError,
 )
 from amictl.formats.key_shapes import key_shape
-from amictl.keys import age_headers, identities
+from amictl.keys import age_headers, identities, identity_files
 from amictl.keys.folder import KeyFolder, is_expired
 from amictl.keys.identities import AskPassphrase, Identity, Talk
 from amictl.keys.process import shield
@@ -82,7 +80,7 @@ def import_key(
     """
     shield()
     place = repr(str(path))
-    data = _read(path)
+    data = identity_files.read(path)
     text = identities.unprotected(data, place, ask)
     identity = identities.identity_in(text, place, talk, new.recipient)
     _require_pair(identity, place, talk)
@@ -301,16 +299,3 @@ def _described(folder: KeyFolder, record: KeyRecord) -> dict[str, Any]:
     except KeyUnavailableError:
         return key_shape(record, "unavailable")
     return key_shape(record, "passphrase" if age_headers.is_age_file(data) else "file mode")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-            data = file.read(age_headers.SIZE_MAX + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no file {str(path)!r}") from None
-    except OSError as error:
-        raise as_storage_error(error, "read the identity file", path) from error
-    if len(data) > age_headers.SIZE_MAX:
-        raise UsageError(f"{str(path)!r} is too large for an identity file")
-    return data

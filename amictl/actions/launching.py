@@ -1,12 +1,20 @@
 """LaunchImage: every disk of an image becomes a file, beside all that a launcher needs."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from amictl.errors import DryRunError, NotFoundError, StorageError, UnsupportedError
+from amictl.bundles.opening import BundlePlace, OpenedBundle, registered
+from amictl.errors import (
+    DryRunError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+    UsageError,
+)
 from amictl.formats import launching as launch_format
 from amictl.formats.volume_shapes import volume_shape
 from amictl.model import facts
@@ -15,6 +23,7 @@ from amictl.model.ids import require_id
 from amictl.model.launches import (
     Launch,
     LaunchedDisk,
+    bundled_disk,
     encryption_requests,
     overridden,
     planned_disks,
@@ -43,13 +52,15 @@ class LaunchRequest:
     """An image, and the folder that its disks are to be in.
 
     `block_device_mappings` have EC2's shape and override those of the image; `tags` are for every
-    volume.
+    volume. `private_key` opens a bundle, and `find_bundle` finds one by its image location.
     """
 
     image_id: str
     directory: Path
     block_device_mappings: tuple[dict[str, Any], ...] = ()
     ephemeral_size_gib: int | None = None
+    private_key: Path | None = None
+    find_bundle: Callable[[str], BundlePlace] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     dry_run: bool = False
 
@@ -70,7 +81,9 @@ def launch_image(
         return snapshots(snapshot_id).size_bytes
 
     mappings = overridden(image, request.block_device_mappings, size_of)
-    disks = planned_disks(mappings, size_of, request.ephemeral_size_gib)
+    bundle = _bundle(image, request)
+    bundled = [bundled_disk(image, bundle.manifest.size_bytes)] if bundle else []
+    disks = planned_disks(mappings, size_of, request.ephemeral_size_gib, bundled)
     require_free_folder(request.directory)
     store.reload_index()  # an index that cannot be read is not the snapshots' damage
     sources = {
@@ -95,7 +108,9 @@ def launch_image(
     folder = Path(path_text(request.directory))
     disks = tuple(_with_volume_id(store, folder, disk) for disk in disks)
     launch = Launch(image, timestamp(surroundings.now()), disks)
-    _write(store, request.directory, launch, sources, surroundings.progress)
+    if bundle is not None:
+        bundle.check(surroundings.progress)
+    _write(store, request.directory, launch, _Contents(sources, bundle), surroundings.progress)
     volumes = [
         _volume(request, launch, disk, disk.volume_id, _parent(store, disk, sources))
         for disk in disks
@@ -120,6 +135,24 @@ def _launchable(store: Store, image_id: str) -> ImageCore:
     return image
 
 
+def _bundle(image: ImageCore, request: LaunchRequest) -> OpenedBundle | None:
+    """The bundle that the root disk is in, if it is in one.
+
+    Raises UsageError without a private key, InvalidManifestError if the manifest was changed,
+    KeyUnavailableError, NotFoundError, StorageError.
+    """
+    location, digest = image.fact(facts.IMAGE_LOCATION), image.fact(facts.BUNDLE_MANIFEST)
+    if location is None:
+        return None
+    if request.private_key is None or request.find_bundle is None:
+        raise UsageError(
+            f"the root disk of {image.image_id} is in the bundle {location}, which takes a key",
+            hint="give --private-key: the RSA key of the certificate that it was made with",
+            code="MissingParameter",
+        )
+    return registered(request.find_bundle(location), digest or "", request.private_key)
+
+
 def _with_key(
     store: Store,
     disk: LaunchedDisk,
@@ -133,7 +166,7 @@ def _with_key(
     """
     if core is not None:
         require_authentic(store, core)
-    if disk.kind == "ephemeral":
+    if disk.mapping.virtual_name is not None:
         return disk
     request = requests.get(disk.mapping.device_name, EncryptionRequest())
     return replace(disk, key_id=key_for_volume(store, core, request, surroundings))
@@ -161,28 +194,34 @@ def _parent(
 
 
 def _with_volume_id(store: Store, folder: Path, disk: LaunchedDisk) -> LaunchedDisk:
-    """Ephemeral disks are no volumes."""
+    """Ephemeral disks and bundles are no volumes."""
     if disk.mapping.virtual_name is not None:
         return disk
     return replace(disk, volume_id=store.volume_id(str(folder / disk.file_name)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What disks hold: snapshots, by the names of files, and the bundle of the root disk."""
+
+    snapshots: dict[str, SnapshotCore]
+    bundle: OpenedBundle | None
+
+
 def _write(
-    store: Store,
-    directory: Path,
-    launch: Launch,
-    sources: dict[str, SnapshotCore],
-    progress: Progress,
+    store: Store, directory: Path, launch: Launch, contents: _Contents, progress: Progress
 ) -> None:
-    """Write the disks, those of `sources` with what their snapshots hold; then the rest."""
-    total = sum(core.size_bytes for core in sources.values())
+    """Write the disks with what they hold; then the rest."""
+    total = sum(core.size_bytes for core in contents.snapshots.values())
     before = 0
     with NewFolder(directory, store.storage.disk) as folder:
         for disk in launch.disks:
             file = folder.new_disk(disk.file_name, disk.size_bytes)
             if disk.key_id is not None:
                 label(store.storage.disk, file.descriptor, disk.key_id)
-            core = sources.get(disk.file_name)
+            if disk.kind == "bundle" and contents.bundle is not None:
+                contents.bundle.fill(file, progress)
+            core = contents.snapshots.get(disk.file_name)
             if core is not None:
                 Filling(store, core, _Part(progress, before, total)).fill(file)
                 before += core.size_bytes

@@ -1,9 +1,7 @@
 """Regions: which stores have a name; making, changing and deleting one."""
 
-import fcntl
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from amictl.errors import (
 )
 from amictl.formats import config
 from amictl.model.filters import Texts, matching
+from amictl.model.records import RegionSettings
 from amictl.model.region import (
     NewStore,
     RegionConfig,
@@ -27,7 +26,7 @@ from amictl.model.region import (
     require_region_name,
 )
 from amictl.model.surroundings import Surroundings
-from amictl.storage.disk import Disk, as_storage_error, make_directories
+from amictl.storage import config_file
 from amictl.storage.places import BucketPlace, bucket_place
 from amictl.store import emptying, layout, settings
 from amictl.store.opening import random_owner
@@ -57,8 +56,8 @@ def create_region(
     """
     require_region_name(region.name)
     path = places.config_path.resolve()  # a symbolic link, as dot-file managers make, stays one
-    with _changing(path):
-        text = _read(path)
+    with config_file.changing(path):
+        text = config_file.read(path)
         if any(known.name == region.name for known in config.decode(text)):
             raise ConflictError(
                 f"there is a region {region.name!r} already",
@@ -75,7 +74,7 @@ def create_region(
         with _opened_or_created(
             places, region, replace(new, owner_id=owner_id), surroundings
         ) as store:
-            _replace(path, changed, surroundings)
+            config_file.replace_with(path, changed, surroundings.random_bytes)
             if not store.storage.abilities().get("ConditionalWrites", True):
                 surroundings.progress.note(_UNCONDITIONAL)
             return _description(region, store, RegionDefaults())
@@ -114,6 +113,7 @@ def modify_region(
     *,
     default: bool,
     max_concurrent_copies: int | None,
+    bundle_bucket: str | None,
     surroundings: Surroundings,
 ) -> dict[str, Any]:
     """Make a region the one that is meant where none is named, and change what holds for all that
@@ -122,19 +122,27 @@ def modify_region(
     The default region need not be there: its disk may be away, and `local` is made when it is
     needed. Raises RegionNotFoundError, UsageError if nothing is to be changed.
     """
-    if not default and max_concurrent_copies is None:
+    if not default and max_concurrent_copies is None and bundle_bucket is None:
         raise UsageError("nothing is to be changed", code="MissingParameter")
     region = find_region(places, name)
-    if max_concurrent_copies is not None:
-        most = max_concurrent_copies
+    if max_concurrent_copies is not None or bundle_bucket is not None:
+        make = partial(_changed, most_copies=max_concurrent_copies, bundles=bundle_bucket)
         with open_region(region, places.environment) as store:
             store.require_features("write")
-            settings.change(store, lambda before: replace(before, max_concurrent_copies=most))
+            settings.change(store, make)
     path = places.config_path.resolve()
     if default:
-        with _changing(path):
-            _replace(path, config.with_default(_read(path), "region", name), surroundings)
-    return _described(places, region, config.decode_defaults(_read(path)))
+        with config_file.changing(path):
+            changed = config.with_default(config_file.read(path), "region", name)
+            config_file.replace_with(path, changed, surroundings.random_bytes)
+    return _described(places, region, config.decode_defaults(config_file.read(path)))
+
+
+def _changed(
+    before: RegionSettings, *, most_copies: int | None, bundles: str | None
+) -> RegionSettings:
+    after = before if bundles is None else settings.with_bundle_bucket(before, bundles)
+    return after if most_copies is None else replace(after, max_concurrent_copies=most_copies)
 
 
 def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -144,8 +152,8 @@ def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> 
     where another region is in the same place.
     """
     path = places.config_path.resolve()
-    with _changing(path):
-        text = _read(path)
+    with config_file.changing(path):
+        text = config_file.read(path)
         _require_not_default(text, name)
         region = find_region(places, name)
         _require_alone(places, text, region)
@@ -153,7 +161,8 @@ def delete_region(places: UserPlaces, name: str, surroundings: Surroundings) -> 
             store.require_features("delete")
             emptying.remove_store(store)
         if _has_name(text, name):
-            _replace(path, config.without_region(text, name), surroundings)
+            changed = config.without_region(text, name)
+            config_file.replace_with(path, changed, surroundings.random_bytes)
     return {}
 
 
@@ -199,12 +208,13 @@ def forget_region(places: UserPlaces, name: str, surroundings: Surroundings) -> 
     Raises RegionNotFoundError, ConflictError for the default region.
     """
     path = places.config_path.resolve()
-    with _changing(path):
-        text = _read(path)
+    with config_file.changing(path):
+        text = config_file.read(path)
         if not _has_name(text, name):
             raise _no_region(name, places.config_path)
         _require_not_default(text, name)
-        _replace(path, config.without_region(text, name), surroundings)
+        changed = config.without_region(text, name)
+        config_file.replace_with(path, changed, surroundings.random_bytes)
     return {}
 
 
@@ -247,7 +257,7 @@ def describe_regions(
 
     Raises RegionNotFoundError if one of the names is unknown, UsageError for an unknown filter.
     """
-    text = _read(places.config_path)
+    text = config_file.read(places.config_path)
     regions, defaults = config.decode(text), config.decode_defaults(text)
     if all(region.name != DEFAULT_REGION for region in regions):
         regions = (RegionConfig(DEFAULT_REGION, places.default_directory), *regions)
@@ -270,12 +280,12 @@ def describe_regions(
 
 def region_names(places: UserPlaces) -> list[str]:
     """The names of all regions in the configuration, in its order. Raises UsageError."""
-    return [region.name for region in config.decode(_read(places.config_path))]
+    return [region.name for region in config.decode(config_file.read(places.config_path))]
 
 
 def find_region(places: UserPlaces, name: str) -> RegionConfig:
     """The region of this name. Raises RegionNotFoundError."""
-    for region in config.decode(_read(places.config_path)):
+    for region in config.decode(config_file.read(places.config_path)):
         if region.name == name:
             return region
     if name == DEFAULT_REGION:
@@ -292,14 +302,15 @@ def _no_region(name: str, config_path: Path) -> RegionNotFoundError:
 
 def default_region(places: UserPlaces) -> str:
     """The region that is meant where none is named."""
-    return config.decode_defaults(_read(places.config_path)).region or DEFAULT_REGION
+    return config.decode_defaults(config_file.read(places.config_path)).region or DEFAULT_REGION
 
 
 def open_or_create(places: UserPlaces, directory: Path, surroundings: Surroundings) -> Store:
     """Open a store for writing; an absent or empty directory becomes one, mode 0700, of the owner
     that the configuration names.
     """
-    new = NewStore(owner_id=config.decode_defaults(_read(places.config_path)).owner_id)
+    text = config_file.read(places.config_path)
+    new = NewStore(owner_id=config.decode_defaults(text).owner_id)
     return _opened_or_created(places, RegionConfig("", directory), new, surroundings)
 
 
@@ -328,13 +339,16 @@ def _described(
 
 
 def _description(region: RegionConfig, store: Store, defaults: RegionDefaults) -> dict[str, Any]:
+    own = settings.read(store)
+    bundles = settings.bundle_bucket(own)
     return {
         "RegionName": region.name,
         "Amictl": {
             **_facts(region, defaults),
             "ChunkSize": store.config.chunk_size_bytes,
             "CompressionLevel": store.config.compression_level,
-            "MaxConcurrentCopies": settings.read(store).max_concurrent_copies,
+            "MaxConcurrentCopies": own.max_concurrent_copies,
+            **({} if bundles is None else {"BundleBucket": bundles}),
             "OwnerId": store.config.owner_id,
             "StoreId": store.config.store_id,
             **store.storage.abilities(),
@@ -351,50 +365,3 @@ def _facts(region: RegionConfig, defaults: RegionDefaults) -> dict[str, Any]:
         "EndpointUrl": region.endpoint_url,
     }
     return {key: value for key, value in facts.items() if value is not None}
-
-
-def _read(config_path: Path) -> str:
-    try:
-        return config_path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"the configuration {str(config_path)!r} is not UTF-8 text", code="InvalidConfiguration"
-        ) from None
-    except OSError as error:
-        raise StorageError.from_os_error(error, "read the configuration") from error
-
-
-@contextmanager
-def _changing(config_path: Path) -> Iterator[None]:
-    """Keep other changes of the configuration away; makes its folder, mode 0700, if needed."""
-    try:
-        make_directories(Disk(), config_path.parent)
-        folder = os.open(config_path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise as_storage_error(error, "make the folder", config_path.parent) from error
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _replace(config_path: Path, text: str, surroundings: Surroundings) -> None:
-    """Give the file this content, mode 0600; durable when it returns."""
-    disk = Disk()
-    temporary = config_path.with_name(f".{config_path.name}.{surroundings.random_bytes(8).hex()}")
-    try:
-        descriptor = disk.create(temporary)
-        try:
-            disk.write_at(descriptor, text.encode(), 0)
-            disk.sync(descriptor)
-        finally:
-            disk.close(descriptor)
-        disk.rename(temporary, config_path)
-        disk.sync_directory(config_path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            disk.unlink(temporary)
-        raise as_storage_error(error, "write the configuration", config_path) from error

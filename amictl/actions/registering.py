@@ -1,18 +1,10 @@
 """RegisterImage: snapshots that exist become an image, which is available at once."""
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
-from amictl.errors import (
-    CorruptStoreError,
-    DryRunError,
-    UnsupportedError,
-)
-from amictl.model.blockmap import SEGMENT_SIZE
+from amictl.errors import DryRunError, UnsupportedError
 from amictl.model.ids import new_id
 from amictl.model.images import (
     DEFAULT_ARCHITECTURE,
@@ -21,23 +13,19 @@ from amictl.model.images import (
     require_name,
     root_mapping,
 )
-from amictl.model.records import Attributes, ImageCore, PendingImage, SnapshotCore, tags_from
+from amictl.model.records import ImageCore, PendingImage, SnapshotCore, tags_from
 from amictl.model.surroundings import Surroundings
 from amictl.model.texts import require_description
 from amictl.model.times import timestamp
 from amictl.store import catalog, events, image_names
 from amictl.store.authenticity import signed_image
 from amictl.store.encryption import require_encryption_kept
+from amictl.store.first_data import first_data
 from amictl.store.image_states import AVAILABLE
-from amictl.store.pending import PendingFile
-from amictl.store.reading import SegmentReader, data_ranges
+from amictl.store.registration import register
 from amictl.store.snapshot_states import size_to_map
 from amictl.store.store import Store
-from amictl.store.walking import leaves, map_of, read_leaf_at
 from amictl.volumes.inspecting import DiskFacts, inspect_disk
-
-SEGMENTS_INSPECTED = 16
-"""How many segments with data, from the start of the root disk on, are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +66,9 @@ def register_image(
         raise DryRunError
     core = signed_image(store, _with_facts(store, core, request))
     image = PendingImage(core, request.description, tags_from(request.tags or {}))
-    _register(store, image)
+    register(store, image)
     events.record(store, surroundings, "RegisterImage", (core.image_id,), AVAILABLE)
     return {"ImageId": core.image_id}
-
-
-def _register(store: Store, image: PendingImage) -> None:
-    """Take the name and write the records; the pending file holds the name meanwhile."""
-    core = image.image
-    attributes = Attributes(core.image_id, 0, AVAILABLE, image.description, image.tags)
-    file = PendingFile(store, core.image_id, image)
-    try:
-        image_names.require_reserved(store, core.name, core.image_id)
-        catalog.put_image(store, core, attributes)
-    finally:
-        file.remove()
 
 
 def _core(store: Store, request: RegisterImageRequest, surroundings: Surroundings) -> ImageCore:
@@ -123,26 +99,6 @@ def _with_facts(store: Store, core: ImageCore, request: RegisterImageRequest) ->
 
 
 def _inspected(store: Store, snapshot: SnapshotCore) -> DiskFacts:
-    """What the first data of a disk says of it; nothing where that cannot be read.
-
-    The data is put into a file in memory, at most SEGMENTS_INSPECTED segments of it.
-    """
-    descriptor = os.memfd_create("amictl-root-disk")
-    try:
-        os.truncate(descriptor, snapshot.size_bytes)
-        with suppress(CorruptStoreError):  # a check finds it; an image can be of what is left
-            _fill(descriptor, store, snapshot)
+    """What the first data of a disk says of it; nothing where that cannot be read."""
+    with first_data(store, snapshot) as descriptor:
         return inspect_disk(descriptor, snapshot.size_bytes)
-    finally:
-        os.close(descriptor)
-
-
-def _fill(descriptor: int, store: Store, snapshot: SnapshotCore) -> None:
-    block_map = map_of(snapshot)
-    reader = SegmentReader(store)
-    for index, name in islice(leaves(store, block_map), SEGMENTS_INSPECTED):
-        leaf = read_leaf_at(store, block_map, index, name)
-        if reader.read(leaf):
-            continue
-        for start, stop in data_ranges(leaf):
-            os.pwrite(descriptor, reader.buffer[start:stop], index * SEGMENT_SIZE + start)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from amictl.cli.progress_display import Display
     from amictl.cli.seen_states import Watch
     from amictl.model.surroundings import Surroundings
+    from amictl.storage.objects import ObjectBucket, ObjectSource
     from amictl.store.store import Store
 
 
@@ -145,6 +146,21 @@ class Invocation:
         store = regions.open_named_store(region, os.environ)
         _warn(Watch(store, os.environ), GlobalOptions(region=region))
         return store
+
+    def open_bucket(self, text: str) -> "tuple[ObjectBucket, str]":
+        """The bucket that a text means, and what the keys in it begin with: a folder, or nothing.
+
+        Raises BucketNotFoundError, UsageError.
+        """
+        from amictl.cli import buckets
+
+        return buckets.open_bucket(text, os.environ, self.display.note)
+
+    def open_object(self, text: str) -> "ObjectSource":
+        """The object or the file that a text means. Raises ObjectNotFoundError, UsageError."""
+        from amictl.cli import buckets
+
+        return buckets.open_object(text, os.environ, self.display.note)
 
     def detached(self) -> dict[str, Any] | None:
         """The result of a detached worker, which holds the moment; None if we are the worker."""

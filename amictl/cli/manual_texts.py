@@ -73,7 +73,8 @@ FILES = (
     (
         "$XDG_CONFIG_HOME/amictl/config.toml",
         "Names of regions: a section [regions.NAME] for each, with the key directory, or bucket-url"
-        " and perhaps endpoint-url. In the section [defaults], region is the region that is meant"
+        " and perhaps endpoint-url. Names of buckets in the same way: [buckets.NAME], perhaps with"
+        " storage-class. In the section [defaults], region is the region that is meant"
         " where none is named, and owner-id the owner of new regions."
         " Without XDG_CONFIG_HOME it is under ~/.config.",
     ),
@@ -111,4 +112,11 @@ EXIT_STATUS = (
     ("143", "SIGTERM stopped it."),
 )  # fmt: skip
 
-SEE_ALSO = ("amictl-buckets(7)", "amictl-ec2(7)", "amictl-security(7)", "amictl-store(5)")
+SEE_ALSO = (
+    "amictl-archive(5)",
+    "amictl-buckets(7)",
+    "amictl-bundle(5)",
+    "amictl-ec2(7)",
+    "amictl-security(7)",
+    "amictl-store(5)",
+)

@@ -4,7 +4,7 @@ A token names the command and where in the order of its list the last item that 
 so that the next piece begins after that, whatever came or went in between.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Any, NamedTuple
 
 import click
@@ -12,15 +12,29 @@ import click
 from amictl.errors import UsageError
 
 _RAW = ("--max-results", "--next-token")
-_FEWEST = {"describe-images": 1, "list-images-in-recycle-bin": 1, "list-rules": 1}
+_FEWEST = {
+    "describe-export-image-tasks": 1,
+    "describe-images": 1,
+    "describe-import-image-tasks": 1,
+    "describe-import-snapshot-tasks": 1,
+    "describe-restore-image-tasks": 1,
+    "describe-store-image-tasks": 1,
+    "list-images-in-recycle-bin": 1,
+    "list-rules": 1,
+}
 _MOST = 1000
 LISTS = {
     "describe-events": "Events",
+    "describe-export-image-tasks": "ExportImageTasks",
     "describe-images": "Images",
+    "describe-import-image-tasks": "ImportImageTasks",
+    "describe-import-snapshot-tasks": "ImportSnapshotTasks",
     "describe-keys": "Keys",
     "describe-locked-snapshots": "Snapshots",
     "describe-regions": "Regions",
+    "describe-restore-image-tasks": "RestoreImageTaskResults",
     "describe-snapshots": "Snapshots",
+    "describe-store-image-tasks": "StoreImageTaskResults",
     "describe-tags": "Tags",
     "describe-volumes": "Volumes",
     "list-images-in-recycle-bin": "Images",
@@ -36,18 +50,29 @@ _IDS = {
 }
 _ORDERS = {
     "describe-events": ("EventTime", "EventId"),
+    "describe-export-image-tasks": ("Amictl.StartTime", "ExportImageTaskId"),
     "describe-images": ("CreationDate", "ImageId"),
+    "describe-import-image-tasks": ("Amictl.StartTime", "ImportTaskId"),
+    "describe-import-snapshot-tasks": ("Amictl.StartTime", "ImportTaskId"),
     "describe-keys": ("KeyId",),
     "describe-locked-snapshots": ("SnapshotId",),
     "describe-regions": ("RegionName",),
+    "describe-restore-image-tasks": ("TaskStartTime", "Amictl.TaskId"),
     "describe-snapshots": ("StartTime", "SnapshotId"),
+    "describe-store-image-tasks": ("TaskStartTime", "Amictl.TaskId"),
     "describe-tags": ("ResourceId", "Key"),
     "describe-volumes": ("VolumeId",),
     "list-images-in-recycle-bin": ("RecycleBinEnterTime", "ImageId"),
     "list-rules": ("Identifier",),
     "list-snapshots-in-recycle-bin": ("RecycleBinEnterTime", "SnapshotId"),
 }
-"""The members of an item by which its list is ordered; no two items have the same."""
+"""The members of an item by which its list is ordered; no two items have the same.
+
+A point leads into a structure.
+"""
+
+_NEWEST_FIRST = {"describe-restore-image-tasks", "describe-store-image-tasks"}
+"""Lists in the reverse order."""
 
 Place = tuple[str, ...]
 """What the last item that was shown has in these members."""
@@ -71,9 +96,15 @@ class Page(NamedTuple):
             return result
         if self.most is None and self.place is None:
             return result
-        items = sorted(result[member], key=self._place_of)
+        reverse = self.command in _NEWEST_FIRST
+        items = sorted(result[member], key=self._place_of, reverse=reverse)
         places = [self._place_of(item) for item in items]
-        start = 0 if self.place is None else bisect_right(places, self.place)
+        if self.place is None:
+            start = 0
+        elif reverse:
+            start = len(items) - bisect_left(places[::-1], self.place)
+        else:
+            start = bisect_right(places, self.place)
         stop = len(items) if self.most is None else start + self.most
         piece = {**result, member: items[start:stop]}
         if stop < len(items):
@@ -82,7 +113,13 @@ class Page(NamedTuple):
 
     def _place_of(self, item: dict[str, Any]) -> Place:
         """A damaged record has no times, and stands first."""
-        return tuple(str(item.get(member, "")) for member in _ORDERS[self.command])
+        return tuple(_text_at(item, member) for member in _ORDERS[self.command])
+
+
+def _text_at(item: dict[str, Any], path: str) -> str:
+    name, _, rest = path.partition(".")
+    member = item.get(name, "")
+    return _text_at(member, rest) if rest and isinstance(member, dict) else str(member)
 
 
 def paging_options(command: str) -> list[PagingOption]:

@@ -79,6 +79,18 @@ BLOCK_DEVICE_MAPPING = Structure(
     },
     frozenset({"DeviceName"}),
 )
+USER_BUCKET = Structure({"S3Bucket": Text(), "S3Key": Text()}, frozenset({"S3Bucket", "S3Key"}))
+SNAPSHOT_DISK_CONTAINER = Structure(
+    {"Description": Text(), "Format": Text(), "Url": Text(), "UserBucket": USER_BUCKET}
+)
+IMAGE_DISK_CONTAINER = Structure(
+    {
+        **SNAPSHOT_DISK_CONTAINER.members,
+        "DeviceName": Text(),
+        "SnapshotId": Text(),
+    }
+)
+EXPORT_LOCATION = Structure({"S3Bucket": Text(), "S3Prefix": Text()}, frozenset({"S3Bucket"}))
 
 
 def begins_like(text: str, shape: Structure) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from amictl.storage.user_folders import UserFolder
 
 if TYPE_CHECKING:
+    from amictl.archives.sealed import OpenKey
     from amictl.cli.passphrases import Conversation, Passphrases
     from amictl.keys.folder import KeyFolder
     from amictl.keys.keyring import FolderKeyring
@@ -58,6 +59,17 @@ def keyring() -> "FolderKeyring":
     return FolderKeyring(folder(), passphrases(), conversation(), lambda: datetime.now(UTC))
 
 
+def opener(identity: Path | None) -> "OpenKey":
+    """What opens age files: an identity file, or without one the keys of the user."""
+    if identity is None:
+        return lambda data, place: keyring().open(data, place)
+    from amictl.keys import identity_files
+
+    return lambda data, place: identity_files.opened(
+        data, place, identity, passphrases(), conversation()
+    )
+
+
 class UserKeyring:
     """The keyring, made when it is first asked for something; see `store.domains.Keyring`."""
 
@@ -72,6 +84,12 @@ class UserKeyring:
 
     def is_recipient(self, key_id: str, header: "DomainHeader") -> bool:
         return keyring().is_recipient(key_id, header)
+
+    def recipients(self, key_id: str) -> tuple[str, ...]:
+        return keyring().recipients(key_id)
+
+    def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
+        return keyring().seal(recipients, secret)
 
     def resolve(self, name: str) -> str:
         return keyring().resolve(name)

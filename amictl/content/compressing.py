@@ -10,13 +10,13 @@ from amictl.formats.frame import CODEC_STORED, CODEC_ZSTD, PLAIN_SIZE_MAX
 
 _BLOCK_HEADER_SIZE = 3
 _RLE = 1
-_WINDOW_LOG = PLAIN_SIZE_MAX.bit_length() - 1
+_WINDOW_MAX = 1 << 23
 _TABLES = {3: {"hash_log": 15, "chain_log": 13}}
 """Level 3's search tables, made to fit a core's own cache.
 
 Measured on Debian root file systems and a database, frames of 200 KB: a sixth faster than what
-zstd takes for long inputs, for 0.7 per cent more bytes; without `_WINDOW_LOG` zstd would take
-tables for short inputs, which are slower still.
+zstd takes for long inputs, for 0.7 per cent more bytes; without a window of their size zstd would
+take tables for short inputs, which are slower still.
 """
 
 
@@ -24,7 +24,7 @@ class Decompressor:
     """Decodes payloads; one for each thread."""
 
     def __init__(self) -> None:
-        self._context = zstandard.ZstdDecompressor(max_window_size=1 << 23)
+        self._context = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
 
     def decode_into(self, codec: int, payload: memoryview, target: memoryview) -> None:
         """Fill `target`, whose size is the plain length.
@@ -55,19 +55,22 @@ class Decompressor:
 
 
 class Compressor:
-    """Encodes payloads and decodes them again to be sure; one for each thread."""
+    """Encodes payloads and decodes them again to be sure; one for each thread.
 
-    def __init__(self, level: int) -> None:
+    `size_max` is the most plain bytes that one may have, a power of two.
+    """
+
+    def __init__(self, level: int, size_max: int = PLAIN_SIZE_MAX) -> None:
         parameters = zstandard.ZstdCompressionParameters.from_level(
             level,
-            window_log=_WINDOW_LOG,
+            window_log=size_max.bit_length() - 1,
             write_content_size=True,
             write_checksum=False,
-            **_TABLES.get(level, {}),
+            **(_TABLES.get(level, {}) if size_max == PLAIN_SIZE_MAX else {}),
         )
         self._context = zstandard.ZstdCompressor(compression_params=parameters)
         self._decompressor = Decompressor()
-        self._check = bytearray(PLAIN_SIZE_MAX)
+        self._check = bytearray(size_max)
 
     def encode(self, plain: memoryview) -> tuple[int, bytes | memoryview]:
         """Codec and payload. What compression does not shrink by 1/32 is kept as it is.
@@ -91,7 +94,8 @@ class Compressor:
 def compressed_size(payload: memoryview, plain_length: int) -> int:
     """Length of the zstd frame at the start of `payload`.
 
-    0 unless it states `plain_length` as its content size and needs no dictionary.
+    0 unless it states `plain_length` as its content size, and needs no dictionary and no window
+    above 8 MiB: the library asks for the latter only where it has no room for all of a frame.
 
     The library neither reports nor refuses what follows a frame, so the block headers are walked
     here (RFC 8878, 3.1.1).
@@ -101,7 +105,8 @@ def compressed_size(payload: memoryview, plain_length: int) -> int:
         position = zstandard.frame_header_size(payload)
     except zstandard.ZstdError:
         return 0
-    if parameters.content_size != plain_length or parameters.dict_id != 0:
+    is_known = parameters.content_size == plain_length and parameters.dict_id == 0
+    if not is_known or parameters.window_size > _WINDOW_MAX:
         return 0
     last = False
     while not last:

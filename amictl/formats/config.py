@@ -1,4 +1,4 @@
-"""The user's configuration, config.toml: which regions there are. Text in, values out.
+"""The user's configuration, config.toml: which regions and buckets there are. Text in, values out.
 
     [defaults]
     region = "NAME"
@@ -11,6 +11,10 @@
     bucket-url = "s3://bucket/prefix"
     endpoint-url = "https://host:port"
 
+    [buckets.NAME]
+    directory = "/absolute/path"  # or bucket-url and endpoint-url
+    storage-class = "STANDARD_IA"
+
 Sections and keys that this version does not know are left alone: the file belongs to the user.
 """
 
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from amictl.errors import UsageError
+from amictl.model.buckets import BucketConfig, require_bucket_name, require_storage_class
 from amictl.model.region import (
     RegionConfig,
     RegionDefaults,
@@ -36,6 +41,13 @@ def decode(text: str) -> tuple[RegionConfig, ...]:
     """The regions in the order of the file. Raises UsageError that names the wrong entry."""
     return tuple(
         _region(name, section) for name, section in _table(_document(text), "regions").items()
+    )
+
+
+def decode_buckets(text: str) -> tuple[BucketConfig, ...]:
+    """The buckets in the order of the file. Raises UsageError that names the wrong entry."""
+    return tuple(
+        _bucket(name, section) for name, section in _table(_document(text), "buckets").items()
     )
 
 
@@ -58,22 +70,34 @@ def with_region(text: str, region: RegionConfig) -> str:
     Raises UsageError if the text cannot be decoded or the path is not text. The name is new:
     the caller has looked.
     """
+    return _with_section(text, "regions", region, {})
+
+
+def with_bucket(text: str, bucket: BucketConfig) -> str:
+    """The same for a bucket."""
+    return _with_section(text, "buckets", bucket, {"storage-class": bucket.storage_class})
+
+
+def _with_section(
+    text: str, table: str, place: RegionConfig | BucketConfig, more: Mapping[str, str | None]
+) -> str:
     import tomlkit
 
     document = _editable(text)
     section = tomlkit.table()
-    for key, value in (
-        ("directory", None if region.directory is None else str(region.directory)),
-        ("bucket-url", region.bucket_url),
-        ("endpoint-url", region.endpoint_url),
-    ):
+    for key, value in {
+        "directory": None if place.directory is None else str(place.directory),
+        "bucket-url": place.bucket_url,
+        "endpoint-url": place.endpoint_url,
+        **more,
+    }.items():
         if value is not None:
             if not value.isprintable():
                 raise UsageError(f"{value!r} cannot be written to the configuration")
             section[key] = value
-    if "regions" not in document:
-        document["regions"] = tomlkit.table(is_super_table=True)
-    document["regions"][region.name] = section
+    if table not in document:
+        document[table] = tomlkit.table(is_super_table=True)
+    document[table][place.name] = section
     return tomlkit.dumps(document)
 
 
@@ -83,6 +107,15 @@ def without_region(text: str, name: str) -> str:
 
     document = _editable(text)
     del document["regions"][name]
+    return tomlkit.dumps(document)
+
+
+def without_bucket(text: str, name: str) -> str:
+    """The same text without a bucket that it has. Raises UsageError."""
+    import tomlkit
+
+    document = _editable(text)
+    del document["buckets"][name]
     return tomlkit.dumps(document)
 
 
@@ -102,6 +135,7 @@ def _editable(text: str) -> Any:
     import tomlkit
 
     decode(text)
+    decode_buckets(text)
     decode_defaults(text)
     return tomlkit.parse(text)
 
@@ -109,13 +143,28 @@ def _editable(text: str) -> Any:
 def _document(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may have too many digits for Python
         raise _wrong(f"it is not TOML: {error}") from None
 
 
 def _region(name: str, section: Any) -> RegionConfig:
-    place = f"regions.{name}"
     require_region_name(name)
+    return RegionConfig(name, *_place(f"regions.{name}", section))
+
+
+def _bucket(name: str, section: Any) -> BucketConfig:
+    require_bucket_name(name)
+    found = _place(f"buckets.{name}", section)
+    storage_class = section.get("storage-class")
+    if storage_class is not None:
+        if not isinstance(storage_class, str):
+            raise _wrong(f"the storage-class of buckets.{name} is not a text")
+        require_storage_class(storage_class)
+    return BucketConfig(name, *found, storage_class)
+
+
+def _place(place: str, section: Any) -> tuple[Path | None, str | None, str | None]:
+    """A directory, or a bucket's URL and perhaps its endpoint."""
     members = section if isinstance(section, dict) else {}
     directory, url, endpoint = (
         members.get(key) for key in ("directory", "bucket-url", "endpoint-url")
@@ -123,12 +172,12 @@ def _region(name: str, section: Any) -> RegionConfig:
     if url is not None:
         if directory is not None or not isinstance(url, str):
             raise _wrong(f"{place} has a directory and a bucket, or a URL that is not a text")
-        return RegionConfig(name, None, require_bucket_url(url), _endpoint(place, endpoint))
+        return None, require_bucket_url(url), _endpoint(place, endpoint)
     if not isinstance(directory, str):
         raise _wrong(f"{place} has no text `directory`")
     if not directory.startswith(("/", "~")) or "\0" in directory:
         raise _wrong(f"the directory of {place} is not an absolute path: {directory!r}")
-    return RegionConfig(name, Path(directory))
+    return Path(directory), None, None
 
 
 def _endpoint(place: str, url: Any) -> str | None:

@@ -35,6 +35,13 @@ from amictl.model.records import (
     VolumeRecord,
 )
 from amictl.model.seen import SeenState
+from amictl.model.tasks import (
+    ACTIVE,
+    TaskCancellation,
+    TaskRecord,
+    kind_of,
+)
+from amictl.model.tasks import STATES as TASK_STATES
 from amictl.model.times import parse_timestamp
 
 SIZE_MAX = 64 * 1024 * 1024
@@ -65,6 +72,8 @@ _FORMATS: dict[type, str] = {
     RegionSettings: "amictl-region-settings",
     DomainHeader: "amictl-domain",
     KeyRecord: "amictl-key",
+    TaskRecord: "amictl-task",
+    TaskCancellation: "amictl-task-cancellation",
     SeenState: "amictl-seen",
 }
 
@@ -147,6 +156,8 @@ def _require_sound(record: object, place: str) -> None:
                 raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
         case KeyRecord():
             _require_sound_key(record, place)
+        case TaskRecord():
+            _require_sound_task(record, place)
 
 
 def _require_sound_key(record: KeyRecord, place: str) -> None:
@@ -162,8 +173,21 @@ def _require_sound_key(record: KeyRecord, place: str) -> None:
         raise CorruptStoreError(f"{place} has a time without a zone")
 
 
+def _require_sound_task(record: TaskRecord, place: str) -> None:
+    if record.kind != kind_of(record.task_id):
+        raise CorruptStoreError(f"{place} has a kind that does not go with its id")
+    if record.state not in TASK_STATES:
+        raise CorruptStoreError(f"{place} has the unknown state {record.state!r}")
+    if (record.state == ACTIVE) != (record.end_time is None):
+        raise CorruptStoreError(f"{place} has a state that does not go with its time")
+
+
 def _require_root(core: ImageCore, place: str) -> None:
-    if core.root_device_name not in (mapping.device_name for mapping in core.mappings):
+    is_mapped = core.root_device_name in (mapping.device_name for mapping in core.mappings)
+    if core.fact(facts.IMAGE_LOCATION) is not None:
+        if is_mapped:
+            raise CorruptStoreError(f"{place} maps its root device, which is in its bundle")
+    elif not is_mapped:
         raise CorruptStoreError(f"{place} does not map its root device {core.root_device_name!r}")
 
 

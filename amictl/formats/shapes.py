@@ -207,10 +207,11 @@ def _with_snapshot(
 
 
 def _image(core: ImageCore, state: str, description: str, tags: tuple[Tag, ...]) -> dict[str, Any]:
+    location = core.fact(facts.IMAGE_LOCATION)
     return _without_absent(
         {
             "ImageId": core.image_id,
-            "ImageLocation": f"{core.owner_id}/{core.name}",
+            "ImageLocation": location or f"{core.owner_id}/{core.name}",
             "Name": core.name,
             "Description": description or None,
             "State": state,
@@ -222,7 +223,7 @@ def _image(core: ImageCore, state: str, description: str, tags: tuple[Tag, ...])
             "Platform": core.platform,
             "BootMode": core.boot_mode,
             "RootDeviceName": core.root_device_name,
-            "RootDeviceType": "ebs",
+            "RootDeviceType": "ebs" if location is None else "instance-store",
             "VirtualizationType": "hvm",
             "BlockDeviceMappings": [mapping_shape(mapping) for mapping in core.mappings],
             "SourceImageId": core.fact(facts.SOURCE_IMAGE),

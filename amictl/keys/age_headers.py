@@ -12,14 +12,22 @@ STANZAS_MAX = 64
 WORK_FACTOR_MAX = 22
 """scrypt takes 1 KiB and 2 to this power: the bound of age itself."""
 
-_MAGIC = b"age-encryption.org/v1\n"
+GREASE = "-grease"
+"""How the type ends of what age writes besides, and nobody opens."""
+
+MAGIC = b"age-encryption.org/v1\n"
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _ARMOR_END = b"-----END AGE ENCRYPTED FILE-----"
 
 
 def is_age_file(data: bytes) -> bool:
     """Whether bytes begin as an age file does, binary or armored."""
-    return data.startswith(_MAGIC) or data.lstrip().startswith(_ARMOR)
+    return data.startswith(MAGIC) or data.lstrip().startswith(_ARMOR)
+
+
+def is_armored(data: bytes) -> bool:
+    """Whether an age file is not binary."""
+    return not data.startswith(MAGIC)
 
 
 def require_modest(data: bytes) -> list[list[str]]:
@@ -46,7 +54,7 @@ def _require_modest_work(words: list[str]) -> None:
 
 
 def _binary(data: bytes) -> bytes:
-    if data.startswith(_MAGIC):
+    if data.startswith(MAGIC):
         return data
     lines = data.strip().splitlines()
     if len(lines) < 3 or lines[0] != _ARMOR or lines[-1] != _ARMOR_END:
@@ -55,14 +63,14 @@ def _binary(data: bytes) -> bytes:
         binary = base64.b64decode(b"".join(lines[1:-1]), validate=True)
     except binascii.Error as error:
         raise ValueError("its armor is damaged") from error
-    if not binary.startswith(_MAGIC):
+    if not binary.startswith(MAGIC):
         raise ValueError("it is not an age file")
     return binary
 
 
 def _stanzas(binary: bytes) -> list[list[str]]:
     stanzas: list[list[str]] = []
-    for line in binary[len(_MAGIC) :].split(b"\n"):
+    for line in binary[len(MAGIC) :].split(b"\n"):
         if line.startswith(b"---"):
             return stanzas
         if line.startswith(b"-> "):

@@ -173,7 +173,7 @@ class KeyFolder:
             raise as_storage_error(error, "read the key folder", self.path) from error
         if not stat.S_ISDIR(status.st_mode):
             raise KeyUnavailableError(f"the key folder {str(self.path)!r} is not a directory")
-        _require_private(status, self.path, "700")
+        require_private(status, self.path, "700")
         return True
 
     def _by_alias(self, name: str) -> KeyRecord | None:
@@ -219,7 +219,7 @@ class KeyFolder:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode) or status.st_size > size_max:
                     raise KeyUnavailableError(f"{str(path)!r} is not a file, or too large")
-                _require_private(status, path, "600")
+                require_private(status, path, "600")
                 return os.read(descriptor, size_max)
             finally:
                 os.close(descriptor)
@@ -266,7 +266,7 @@ def is_expired(record: KeyRecord, now: datetime) -> bool:
     return record.deletion_date is not None and parse_timestamp(record.deletion_date) <= now
 
 
-def _require_private(status: os.stat_result, path: Path, mode: str) -> None:
+def require_private(status: os.stat_result, path: Path, mode: str) -> None:
     """Raises KeyLockedError unless a file or folder is ours, and ours alone."""
     place = shlex.quote(str(path))
     if status.st_uid != os.geteuid():

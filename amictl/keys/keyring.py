@@ -16,8 +16,6 @@ from amictl.model.keys import ENABLED, KeyRecord
 from amictl.model.records import DomainHeader
 
 SECRET_SIZE = 32
-_GREASE = "-grease"
-"""How the type ends of what age writes besides, and nobody opens."""
 
 
 class FolderKeyring:
@@ -93,6 +91,10 @@ class FolderKeyring:
 
         return identity_mac(secret, data)
 
+    def recipients(self, key_id: str) -> tuple[str, ...]:
+        """All to whom what belongs to a key is wrapped. Raises KeyUnavailableError."""
+        return self._usable(key_id).recipients
+
     def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
         """An age file to these recipients. Raises KeyUnavailableError, UsageError."""
         sealers = [identities.sealer(recipient, self._talk) for recipient in recipients]
@@ -123,6 +125,22 @@ class FolderKeyring:
                     raise
                 self._open[record.key_id] = identity
             return identity
+
+    def open(self, data: bytes, place: str) -> bytes:
+        """What is in an age file that one of the keys opens. Raises KeyUnavailableError."""
+        try:
+            age_headers.require_modest(data)
+        except ValueError as error:
+            raise KeyUnavailableError(f"{place} cannot be opened: {error}") from error
+        found = self._opened_by_others("", data)
+        if found is None:
+            for locked in self._shut.values():
+                raise locked
+            raise KeyUnavailableError(
+                f"none of the keys in {str(self._folder.path)!r} opens {place}",
+                hint="import one that does: amictl import-key FILE; or name it: --identity FILE",
+            )
+        return found
 
     def _opened(self, record: KeyRecord) -> Identity:
         data = self._folder.identity(record.key_id)
@@ -211,5 +229,5 @@ def _decoded(header: DomainHeader, place: str) -> tuple[bytes, bool]:
         raise KeyUnavailableError(f"{place} cannot be opened: {error}") from error
     if any(words[0] == "scrypt" for words in stanzas):
         raise KeyUnavailableError(f"{place} cannot be opened: it is wrapped to a passphrase")
-    recipients = [words for words in stanzas if not words[0].endswith(_GREASE)]
+    recipients = [words for words in stanzas if not words[0].endswith(age_headers.GREASE)]
     return wrapped, len(recipients) > 1

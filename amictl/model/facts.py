@@ -23,6 +23,15 @@ BIN_EXIT_TIME = "recycle-bin-exit-time"
 
 STATE_BEFORE_BIN = "state-before-recycle-bin"
 
+IMAGE_LOCATION = "image-location"
+"""In the core of an image whose root disk is a bundle: the place of the bundle's manifest."""
+
+BUNDLE_MANIFEST = "bundle-manifest-sha256"
+"""Of the same: the digest of the manifest, which may not change."""
+
+BUNDLE_BUCKET = "bundle-bucket"
+"""Of the settings of a region: where the bundles of copied images go."""
+
 SOURCE_IMAGE = "source-image-id"
 SOURCE_IMAGE_REGION = "source-image-region"
 SOURCE_SNAPSHOT = "source-snapshot-id"

@@ -8,17 +8,20 @@ from collections.abc import Callable
 
 from amictl.errors import MalformedIdError
 
-_PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{17}}") for kind in ("ami", "snap", "vol")}
-_OLD_PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{8}}") for kind in _PATTERNS}
+_RESOURCES = ("ami", "snap", "vol")
+_TASKS = ("store", "restore-ami", "import-ami", "import-snap", "export-ami")
+_PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{17}}") for kind in (*_RESOURCES, *_TASKS)}
+_OLD_PATTERNS = {kind: re.compile(rf"{kind}-[0-9a-f]{{8}}") for kind in _RESOURCES}
 _MALFORMED_CODES = {
     "ami": "InvalidAMIID.Malformed",
     "snap": "InvalidSnapshotID.Malformed",
     "vol": "InvalidVolumeID.Malformed",
-}
+    "export-ami": "InvalidExportTaskID.Malformed",
+} | dict.fromkeys(("import-ami", "import-snap"), "InvalidConversionTaskId.Malformed")
 
 
 def new_id(kind: str, random_bytes: Callable[[int], bytes]) -> str:
-    """A fresh `ami-…`, `snap-…` or `vol-…`."""
+    """A fresh `ami-…`, `snap-…` or `vol-…`, or the id of a task."""
     return f"{kind}-{random_bytes(9).hex()[:17]}"
 
 
@@ -29,7 +32,8 @@ def is_id(kind: str, text: str) -> bool:
 
 def is_well_formed(kind: str, text: str) -> bool:
     """Whether EC2 would look for `text`: an identifier, or one with 8 digits."""
-    return is_id(kind, text) or _OLD_PATTERNS[kind].fullmatch(text) is not None
+    old = _OLD_PATTERNS.get(kind)
+    return is_id(kind, text) or (old is not None and old.fullmatch(text) is not None)
 
 
 def require_id(kind: str, text: str) -> str:

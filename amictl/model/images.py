@@ -145,8 +145,18 @@ def registered_core(
     return _core(request, root, mappings)
 
 
+def bundled_core(
+    request: ImageRequest, root: str, snapshot_size: Callable[[str], int]
+) -> ImageCore:
+    """The image whose root disk is a bundle, so that nothing maps it. Raises as `image_core`."""
+    mappings = _mappings(request, root, {}, snapshot_size)
+    if root in mappings:
+        raise BlockDeviceMappingError(f"the root device {root} is in the bundle: map it nowhere")
+    return _core(request, root, mappings)
+
+
 def root_mapping(core: ImageCore) -> Mapping:
-    """The mapping of the root device, which every image has."""
+    """The mapping of the root device, which every image has but those of bundles."""
     return next(one for one in core.mappings if one.device_name == core.root_device_name)
 
 
@@ -194,7 +204,8 @@ def _core(request: ImageRequest, root: str, mappings: dict[str, Mapping]) -> Ima
         )
     if request.boot_mode is not None and request.boot_mode not in BOOT_MODES:
         raise UsageError(f"boot mode {request.boot_mode} is not one of {', '.join(BOOT_MODES)}")
-    require_bootable(mappings[root])
+    if root in mappings:
+        require_bootable(mappings[root])
     return ImageCore(
         image_id=request.image_id,
         name=request.name,

@@ -22,6 +22,9 @@ _DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]{1,31})")
 FILE_SIZE_MAX = 2**63 - 1
 """Bytes that the kernel can count to in a file."""
 
+BUNDLED = "ami"
+"""The virtual name of a root disk that is in a bundle, as in the bundle's manifest."""
+
 SnapshotSize = Callable[[str], int]
 """The bytes of a snapshot. Raises SnapshotNotFoundError."""
 
@@ -41,7 +44,9 @@ class LaunchedDisk:
 
     @property
     def kind(self) -> str:
-        """snapshot, empty or ephemeral."""
+        """snapshot, empty, ephemeral or bundle."""
+        if self.mapping.virtual_name == BUNDLED:
+            return "bundle"
         if self.mapping.virtual_name is not None:
             return "ephemeral"
         return "empty" if self.mapping.snapshot_id is None else "snapshot"
@@ -93,14 +98,17 @@ def encryption_requests(overrides: Sequence[dict[str, Any]]) -> dict[str, Encryp
 
 
 def planned_disks(
-    mappings: Sequence[Mapping], snapshot_size: SnapshotSize, ephemeral_size_gib: int | None
+    mappings: Sequence[Mapping],
+    snapshot_size: SnapshotSize,
+    ephemeral_size_gib: int | None,
+    before: Sequence[LaunchedDisk] = (),
 ) -> tuple[LaunchedDisk, ...]:
-    """A file for each device, as long as its volume.
+    """The disks `before`, and a file for each device, as long as its volume.
 
     A volume has the exact bytes of its snapshot, or whole GiB where it is mapped to be larger.
     Raises BlockDeviceMappingError, and UsageError if there are ephemeral devices without a size.
     """
-    disks = []
+    disks = list(before)
     for mapping in mappings:
         size = _size_bytes(mapping, snapshot_size, ephemeral_size_gib)
         if size > FILE_SIZE_MAX:
@@ -116,6 +124,12 @@ def planned_disks(
             hint="take one away: DeviceName=...,NoDevice=",
         )
     return tuple(disks)
+
+
+def bundled_disk(image: ImageCore, size_bytes: int) -> LaunchedDisk:
+    """The root disk of an image whose root is in a bundle."""
+    root = image.root_device_name
+    return LaunchedDisk(Mapping(root, virtual_name=BUNDLED), file_name(root), size_bytes)
 
 
 def file_name(device_name: str) -> str:

@@ -19,6 +19,10 @@ STATES = {"ami": ("available", "disabled", "recoverable"), "snap": ("completed",
 SnapshotId = Annotated[str, Meta(pattern=r"\Asnap-[0-9a-f]{17}\Z")]
 ImageId = Annotated[str, Meta(pattern=r"\Aami-[0-9a-f]{17}\Z")]
 VolumeId = Annotated[str, Meta(pattern=r"\Avol-[0-9a-f]{17}\Z")]
+TaskId = Annotated[
+    str,
+    Meta(pattern=r"\A(store|restore-ami|import-ami|import-snap|export-ami)-[0-9a-f]{17}\Z"),
+]
 OwnerId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
 Hex32 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Hex64 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]

@@ -22,10 +22,10 @@ class SourceIdentity:
 class Freeze:
     """How a moment was secured.
 
-    `moment` is ISO 8601 UTC with milliseconds and Z. `method` is reflink, lease, copy or
-    exclusive (a block device held with O_EXCL). `consistency` is at-rest, quiesced or crash;
-    `together` is false where several live disks were not held together, so that each has a
-    moment of its own.
+    `moment` is ISO 8601 UTC with milliseconds and Z. `method` is reflink, lease, copy, exclusive
+    (a block device held with O_EXCL) or object (of a bucket, where nothing is replaced).
+    `consistency` is at-rest, quiesced or crash; `together` is false where several live disks were
+    not held together, so that each has a moment of its own.
     """
 
     moment: str

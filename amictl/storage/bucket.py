@@ -14,12 +14,14 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from amictl.errors import CorruptStoreError, ObjectMissingError, StorageError
+from amictl.storage.attempts import Patience
 from amictl.storage.bucket_writing import BucketHold, BucketUpload, BucketWork
 from amictl.storage.cache import Cache
 from amictl.storage.disk import Disk
 from amictl.storage.leases import ENDED, TTL_SECONDS, Leases
 from amictl.storage.places import BucketPlace
-from amictl.storage.s3 import READ_SIZE_MAX, Answered, Bucket, NotKnownError, Patience
+from amictl.storage.refusals import NotKnownError
+from amictl.storage.s3 import READ_SIZE_MAX, Answered, Bucket
 from amictl.storage.waiting import result_of
 
 BLOCK_SIZE = 1 << 20

@@ -5,6 +5,7 @@ writes, syncs and names, and replays what a power cut would leave.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import struct
@@ -108,6 +109,19 @@ class Disk:
         """Give a file its name, in place of any that has it; durable after `sync_directory`."""
         old.rename(new)
 
+    def rename_new(self, old: Path, new: Path) -> None:
+        """Give a file its name. Raises FileExistsError if it is taken.
+
+        Durable after `sync_directory`.
+        """
+        try:
+            _rename_no_replace(old, new)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            os.link(old, new, follow_symlinks=False)
+            old.unlink()
+
     def link(self, old: Path, new: Path) -> None:
         """Give a file a second name. Raises FileExistsError if it is taken."""
         os.link(old, new, follow_symlinks=False)
@@ -164,6 +178,16 @@ def read_exactly(descriptor: int, target: memoryview, offset: int) -> int:
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
+_NO_REPLACE = 0x01
+_HERE = -100
+
+
+def _rename_no_replace(old: Path, new: Path) -> None:
+    """The names are absolute, so that the folder of neither matters."""
+    old_name, new_name = os.fsencode(old), os.fsencode(new)
+    if _libc.renameat2(_HERE, old_name, _HERE, new_name, ctypes.c_uint(_NO_REPLACE)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(old), None, str(new))
 
 
 def _fallocate_punch(descriptor: int, offset: int, length: int) -> None:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from amictl.errors import AmictlError, BusyError, ObjectMissingError, StorageError
-from amictl.storage.s3 import Bucket, DeniedError
+from amictl.storage.refusals import DeniedError
+from amictl.storage.s3 import Bucket
 
 TTL_SECONDS = 180.0
 _RENEWALS = 4
 _OWN_SHARE = 2 / 3
-_CLOCK = "locks/clock"
+CLOCK = "locks/clock"
 ENDED = b"ended\n"
 
 
@@ -145,8 +146,8 @@ class Leases:
         """
         if self._offset is None:
             try:
-                self.bucket.put_unguarded(_CLOCK, os.urandom(8).hex().encode())
-                self._offset = self.bucket.get(_CLOCK).modified - _now()
+                self.bucket.put_unguarded(CLOCK, os.urandom(8).hex().encode())
+                self._offset = self.bucket.get(CLOCK).modified - _now()
             except (DeniedError, ObjectMissingError):
                 return time.time()
         return self._offset + _now()

@@ -4,12 +4,8 @@ One request puts one object, whole. A put whose reply was lost may have been don
 read back before anybody is told.
 """
 
-import random
 import re
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,9 +17,10 @@ from amictl.errors import (
     StorageError,
 )
 from amictl.storage import unanswered
+from amictl.storage.attempts import Attempts, Patience
 from amictl.storage.connecting import connected
 from amictl.storage.places import BucketPlace
-from amictl.storage.waiting import result_of
+from amictl.storage.refusals import DeniedError, NotKnownError, Refusal
 
 Answer = TypeVar("Answer")
 
@@ -32,36 +29,6 @@ _CHUNK_SIZE = 1 << 20
 _LISTED_MAX = 20_000_000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-_REFUSED = {400, 405, 501}
-"""What a server answers that does not know what was asked."""
-
-_UNKNOWN = {"InvalidArgument", "InvalidRequest", "NotImplemented", "NotSupported"}
-"""Codes with which status 400 means that too; with others it means something else."""
-
-_PASSING = {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
-"""Codes with which status 400 says that something went wrong on the way."""
-
-_UNTRUSTED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
-"""Codes with which status 400 is about credentials."""
-
-_RETRIED = {None, 408, 409, 429, *range(500, 600)} - _REFUSED
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request may take, and how often it is sent again. `bulk` is for whole packs."""
-
-    attempts: int = 7
-    first_wait_seconds: float = 0.2
-    timeout_seconds: float = 30.0
-    bulk_timeout_seconds: float = 600.0
-
-
-_ATTEMPTS_UNANSWERED = 3
-"""An address where never anything answered is more likely wrong than busy."""
-
-BRIEF = Patience(attempts=2, timeout_seconds=3.0)
-"""For a look in passing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +50,6 @@ class Listed:
     modified: float
 
 
-class DeniedError(StorageError):
-    """The credentials do not allow this request."""
-
-    code = "UnauthorizedOperation"
-
-
-class NotKnownError(StorageError):
-    """The server does not know how to do this."""
-
-
 class Bucket:
     """Objects below a prefix. Safe for many threads, not for a forked child.
 
@@ -104,9 +61,8 @@ class Bucket:
         self, place: BucketPlace, patience: Patience, guard: Callable[[], None] = lambda: None
     ) -> None:
         self.place = place
-        self._patience = patience
         self._guard = guard
-        self._answered = False
+        self._attempts = Attempts(patience)
         self._store = connected(place, patience.timeout_seconds)
         self._bulk_store = connected(place, patience.bulk_timeout_seconds)
 
@@ -254,27 +210,12 @@ class Bucket:
 
     def _tried(self, doing: str, name: str, request: Callable[[], Answer]) -> Answer:
         """The answer to a request, sent again while that may help."""
-        wait = self._patience.first_wait_seconds
-        for done in range(1, self._patience.attempts + 1):
-            try:
-                answer = _interruptible(request)
-                self._answered = True
-                return answer
-            except AmictlError:
-                raise
-            except Exception as error:
-                self._answered = self._answered or unanswered.is_answer(error)
-                if done >= self._attempts or not _may_pass(error):
-                    raise self._translated(doing, name, error) from error
-            time.sleep(wait * random.uniform(0.5, 1.5))
-            wait = min(wait * 2, 10.0)
-        raise AssertionError("there is at least one attempt")
-
-    @property
-    def _attempts(self) -> int:
-        """How often a request is sent; fewer times while nothing ever answered."""
-        attempts = self._patience.attempts
-        return attempts if self._answered else min(attempts, _ATTEMPTS_UNANSWERED)
+        try:
+            return self._attempts.made(request, _may_pass, unanswered.is_answer)
+        except AmictlError:
+            raise
+        except Exception as error:
+            raise self._translated(doing, name, error) from error
 
     def _translated(self, doing: str, name: str, error: Exception) -> AmictlError:
         text, place, code = str(error), self.where(name), _code(error)
@@ -287,8 +228,7 @@ class Bucket:
             )
         if isinstance(error, FileNotFoundError):
             return ObjectMissingError(f"{place} is missing")
-        denied = _status(error) in (401, 403) or code in _UNTRUSTED
-        if denied or isinstance(error, PermissionError):
+        if _refusal(error).is_denied or isinstance(error, PermissionError):
             permission = {"get": "GetObject", "put": "PutObject", "delete": "DeleteObject"}
             return DeniedError(
                 f"the credentials do not allow s3:{permission.get(doing, 'ListBucket')} on {place}"
@@ -297,7 +237,7 @@ class Bucket:
                 " s3:ListBucket, what is missing is answered so too",
             )
         reason = f"{_status(error) or ''} {code}".strip()
-        kind = NotKnownError if _is_not_known(error) else StorageError
+        kind = NotKnownError if _refusal(error).is_not_known else StorageError
         return kind(f"cannot {doing} {place}: {reason or _first_line(text)}")
 
 
@@ -314,23 +254,6 @@ def _bounded(chunks: Iterable[Any], length: int) -> Iterator[bytes]:
         raise OSError(f"the body does not have {length} bytes")
 
 
-def _interruptible(request: Callable[[], Answer]) -> Answer:
-    """The answer to a request; a signal in the main thread ends the waiting for it.
-
-    The library waits without looking for signals.
-    """
-    done: Future[Answer] = Future()
-
-    def ask() -> None:
-        try:
-            done.set_result(request())
-        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
-            done.set_exception(error)
-
-    threading.Thread(target=ask, name="request", daemon=True).start()
-    return result_of(done)
-
-
 def _may_pass(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
     from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
@@ -339,13 +262,11 @@ def _may_pass(error: Exception) -> bool:
         error, (FileNotFoundError, NotSupportedError, PermissionDeniedError, UnauthenticatedError)
     ):
         return False
-    return _status(error) in _RETRIED or _code(error) in _PASSING
+    return _refusal(error).may_pass
 
 
-def _is_not_known(error: Exception) -> bool:
-    """Whether the server says that it does not know how to do what was asked."""
-    status = _status(error)
-    return status in _REFUSED and (status != 400 or _code(error) in {"", *_UNKNOWN})
+def _refusal(error: Exception) -> Refusal:
+    return Refusal(_status(error), _code(error))
 
 
 def _code(error: Exception) -> str:

@@ -221,12 +221,19 @@ def complete(
         core = authenticity.of_copy(store, core, copy.core)
     else:
         core = authenticity.signed(core, store.sealed_domain(core.domain))
-    work = copy.work
+    return core, put_copied(store, core, copy.work)
+
+
+def put_copied(store: Store, core: SnapshotCore, work: PendingSnapshot) -> Attributes:
+    """Write the records of a snapshot that was taken elsewhere; its attributes. Durable then.
+
+    The next snapshot of its disk is an increment of it, where nothing newer is known.
+    """
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     with suppress(CorruptStoreError):  # only a hint
         _let_continue(store, core)
     catalog.put_snapshot(store, core, attributes)
-    return core, attributes
+    return attributes
 
 
 def require_image(source: Store, image: ImageCore, outcomes: Sequence[Outcome]) -> None:
@@ -285,7 +292,7 @@ def _at_work(store: Store, own: Collection[str]) -> int:
     return len(copies) + sum(map(_is_copy, snapshots))
 
 
-def _is_copy(work: pending.Work) -> bool:
+def _is_copy(work: pending.AnyWork) -> bool:
     """Whether the moment lies before the start: the disk itself is frozen after it."""
     return isinstance(work, PendingSnapshot) and work.freeze.moment < work.start_time
 

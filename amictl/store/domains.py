@@ -63,6 +63,14 @@ class Keyring(Protocol):
         """
         ...
 
+    def recipients(self, key_id: str) -> tuple[str, ...]:
+        """All to whom what belongs to a key is wrapped. Raises KeyUnavailableError."""
+        ...
+
+    def seal(self, recipients: tuple[str, ...], secret: bytes) -> bytes:
+        """An age file to these recipients. Raises KeyUnavailableError, UsageError."""
+        ...
+
     def resolve(self, name: str) -> str:
         """The id of a key that can be used, by its id, an alias or the end of an ARN.
 

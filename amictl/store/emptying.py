@@ -1,7 +1,7 @@
 """Removing a store that holds nothing any more."""
 
 from amictl.errors import ConflictError, ObjectMissingError
-from amictl.store import catalog, layout, pending
+from amictl.store import catalog, layout, pending, tasks
 from amictl.store.store import Store
 
 _SHOWN = 3
@@ -20,7 +20,8 @@ def remove_store(store: Store) -> None:
     """Remove all files of a store, and its directory if nothing else is in it.
 
     Raises ConflictError that names what is in it: images and snapshots, also in the recycle bin,
-    pending work, files of others; BusyError while somebody writes to it; StorageError.
+    pending work, tasks at work, files of others; BusyError while somebody writes to it;
+    StorageError.
     """
     with store.storage.alone(layout.EPOCH_LOCKS):
         _require_nothing(store)
@@ -39,6 +40,7 @@ def _require_nothing(store: Store) -> None:
 
     there = [*catalog.image_ids(store), *catalog.snapshot_ids(store)]
     there += [*pending.ids(store, "ami-"), *pending.ids(store, "snap-")]
+    there += tasks.at_work(store)
     there += [place for kind, place, _ in foreign_files(store) if kind == "foreign"]
     if there:
         more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""

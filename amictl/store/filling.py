@@ -18,8 +18,6 @@ from amictl.store.store import Store
 from amictl.store.walking import leaves, map_of, read_leaf_at, with_others
 
 RANGES_SHOWN = 10
-_WORTH_PROCESSES = 64 * 1024 * 1024
-"""Bytes of data from which on a process for each processor pays."""
 
 
 class EmptyTarget(Protocol):
@@ -65,8 +63,7 @@ class Filling:
         # Keys are opened here, before there are other processes.
         self._key = lineage_of(store, core).fingerprint_key
         self._progress = progress
-        worth = core.data_bytes >= _WORTH_PROCESSES
-        self._processes = process_count(store.storage) if worth else 1
+        self._processes = process_count(store.storage, core.data_bytes)
         self._threads = reading_threads(store.storage)
         self._readers = PerThread(lambda: SegmentReader(store))
         self._buffers = PerThread(lambda: memoryview(bytearray(SEGMENT_SIZE)))

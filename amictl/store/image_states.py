@@ -32,6 +32,18 @@ def registered_image(store: Store, image_id: str) -> tuple[ImageCore, Attributes
     return core, attributes
 
 
+def available_image(store: Store, image_id: str) -> tuple[ImageCore, Attributes]:
+    """An image that can be copied or stored. Raises as `registered_image`, and ConflictError
+    (InvalidAMIID.Unavailable) for one that is disabled.
+    """
+    image, attributes = registered_image(store, image_id)
+    if attributes.state != AVAILABLE:
+        raise unavailable(
+            image.image_id, hint=f"it is {attributes.state}: use enable-image in its region first"
+        )
+    return image, attributes
+
+
 def failed_image(store: Store, image_id: str) -> PendingImage | None:
     """What an image that failed was to become; None if it was finished, or nothing is known of it.
 

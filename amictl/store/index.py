@@ -267,6 +267,21 @@ class Index:
                 self._take(searchable.rows, wanted, place, found)
         return found
 
+    def rows_of(self, names: Sequence[Name]) -> "list[tuple[Rows, _Positions, _Positions]]":
+        """For each run its rows, and the numbers of names with the rows in which they are."""
+        import numpy as np
+
+        asked = _Asked(names)
+        found = []
+        for run in self._runs:
+            searchable = run.searchable()
+            hits = list(searchable.search(asked))
+            nothing = np.zeros(0, np.int64)
+            wanted = np.concatenate([nothing, *(one for one, _ in hits)])
+            places = np.concatenate([nothing, *(one for _, one in hits)])
+            found.append((searchable.rows, wanted, places))
+        return found
+
     def _take(
         self,
         rows: Rows,

@@ -4,27 +4,21 @@ Threads work on whole segments, each with buffers and contexts of its own; resul
 the order of the volume, and the map is built from them.
 """
 
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amictl.content.mapping import MapBuilder
 from amictl.content.naming import fingerprint
 from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name, NodeName, segment_length
-from amictl.progress import Progress, Step
+from amictl.progress import Progress
 from amictl.store.lineages import Lineage
+from amictl.store.map_making import Ingested, MapMaking, StoredSegment
 from amictl.store.parallel import PerThread, worker_count
-from amictl.store.walking import Map
 from amictl.store.writing import Writer
 
 if TYPE_CHECKING:
     from amictl.store.cutter import SegmentStorer
-
-CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +32,6 @@ class Volume:
     size_bytes: int
     segments: Iterable[int]
     read: Callable[[int, memoryview], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What became of a volume. `data_bytes` are those that are not in runs of zeros."""
-
-    map: Map
-    data_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """One segment, done: its leaf, and what its bytes were."""
-
-    index: int
-    leaf: NodeName
-    new: int
-    known: int
-    zero: int
 
 
 class _Worker:
@@ -82,13 +57,9 @@ class Ingest:
         self._lineage = lineage
         self._volume = volume
         self._parent_leaves = parent_leaves
-        self._progress = progress
         self._workers = PerThread(_Worker)
         self._domain = writer.store.domain(lineage.domain)
-        self._builder = MapBuilder(
-            volume.size_bytes, lambda node: writer.add_node(node, self._domain)
-        )
-        self._counts = [0, 0, 0]
+        self._making = MapMaking(writer, self._domain, volume.size_bytes, "snapshot", progress)
 
     def run(self) -> Ingested:
         """Read everything and build the map.
@@ -96,28 +67,7 @@ class Ingest:
         Raises what `read` raises, StorageError, CorruptStoreError.
         When it returns nothing depends on the source; nodes and frames are not yet published.
         """
-        workers = worker_count()
-        waiting: deque[Future[_Segment]] = deque()
-        checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-        with ThreadPoolExecutor(workers, thread_name_prefix="segment") as pool:
-            try:
-                for index, parent_leaf in self._with_parents():
-                    if self._writer.checkpoint_due or time.monotonic() > checkpoint_at:
-                        self._collect(waiting, 0)
-                        self._writer.publish()
-                        checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-                    waiting.append(pool.submit(self._segment, index, parent_leaf))
-                    self._collect(waiting, 2 * workers)
-                self._collect(waiting, 0)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-        root = self._builder.finish()
-        new, known, _ = self._counts
-        self._report(self._volume.size_bytes)
-        domain = bytes.fromhex(self._lineage.domain)
-        block_map = Map(root, self._builder.height, self._volume.size_bytes, domain)
-        return Ingested(block_map, new + known)
+        return self._making.run(self._segment, self._with_parents(), worker_count())
 
     def _with_parents(self) -> Iterator[tuple[int, Name | None]]:
         """Each segment with the parent's leaf for it, if that has one."""
@@ -135,21 +85,8 @@ class Ingest:
             self._writer.distrust_nodes()
             return None
 
-    def _collect(self, waiting: "deque[Future[_Segment]]", leave: int) -> None:
-        while len(waiting) > leave:
-            done = waiting.popleft().result()
-            self._builder.add(done.index, done.leaf)
-            for at, count in enumerate((done.new, done.known, done.zero)):
-                self._counts[at] += count
-            self._report(min(self._volume.size_bytes, (done.index + 1) * SEGMENT_SIZE))
-
-    def _report(self, position: int) -> None:
-        new, known, _ = self._counts
-        self._progress.update(
-            Step("snapshot", position, self._volume.size_bytes, new, known, position - new - known)
-        )
-
-    def _segment(self, index: int, parent_leaf: Name | None) -> _Segment:
+    def _segment(self, item: tuple[int, Name | None]) -> StoredSegment:
+        index, parent_leaf = item
         worker = self._workers.get()
         length = segment_length(self._volume.size_bytes, index)
         data = worker.buffer[:length]
@@ -160,7 +97,7 @@ class Ingest:
             if leaf is not None:
                 zero = leaf.zero_length
                 name = NodeName(parent_leaf, leaf.plain_name)
-                return _Segment(index, name, 0, length - zero, zero)
+                return StoredSegment(index, name, 0, length - zero, zero)
         if worker.storer is None:
             # Imported here: numpy takes longer to load than an unchanged volume takes to check.
             from amictl.store.cutter import SegmentStorer
@@ -169,7 +106,7 @@ class Ingest:
         leaf, new = worker.storer.store(data, mark)
         zero = leaf.zero_length
         name = self._writer.add_node(leaf, self._domain)
-        return _Segment(index, name, new, length - zero - new, zero)
+        return StoredSegment(index, name, new, length - zero - new, zero)
 
     def _reusable(self, name: Name, mark: bytes, length: int) -> Leaf | None:
         """The parent's leaf, if it says the same and nothing in it is known to be damaged."""

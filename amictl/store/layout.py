@@ -24,6 +24,7 @@ FOLDERS = (
     "domains",
     "events",
     "tokens",
+    "tasks",
     "quarantine",
     "marks",
     "staging",
@@ -75,6 +76,16 @@ def attributes_id(name: str) -> str | None:
 def pending(record_id: str) -> str:
     """The object of work that is not finished."""
     return f"pending/{record_id}.json"
+
+
+def task(task_id: str) -> str:
+    """The object of a task that has ended."""
+    return f"tasks/{task_id}.json"
+
+
+def task_cancellation(task_id: str) -> str:
+    """The object that asks a task to end."""
+    return f"tasks/{task_id}.cancel"
 
 
 def domain(domain_id: str) -> str:

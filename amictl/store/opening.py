@@ -113,8 +113,8 @@ def look_into_store(place: Path | BucketPlace) -> Store:
     """
     if isinstance(place, Path):
         return open_store(place)
+    from amictl.storage.attempts import BRIEF
     from amictl.storage.bucket import BucketStorage
-    from amictl.storage.s3 import BRIEF
 
     storage = BucketStorage(place, patience=BRIEF)
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from amictl.formats import pack as pack_format
+from amictl.formats.framing import Buffer
 from amictl.formats.pack import Entry, PackKind
 from amictl.model.blockmap import Name
 from amictl.storage.interface import Storage, Upload
@@ -17,6 +18,9 @@ PACK_SIZE = 64 * 1024 * 1024
 PlacedName = tuple[Name, int, int, int]
 """A name with the offset and stored length of its frame or node, and its position in that frame."""
 
+
+NewFrame = tuple[Buffer, tuple[Name, ...]]
+"""The stored bytes of a frame, and the names of its chunks."""
 
 NewPart = tuple[int, tuple[Name, ...]]
 """The stored length of a frame with the names of its chunks, or of a node with its name."""

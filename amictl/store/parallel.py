@@ -25,6 +25,10 @@ _WAITING_COUNT = 2
 """Threads beyond the processors, because some wait for the disk."""
 
 
+_WORTH_PROCESSES = 64 * 1024 * 1024
+"""Bytes of data from which on a process for each processor pays."""
+
+
 def worker_count() -> int:
     """Threads that pay: one for each processor that we may use."""
     return max(1, len(os.sched_getaffinity(0)))
@@ -35,9 +39,9 @@ def reading_threads(storage: Storage) -> int:
     return worker_count() + storage.waiting_threads
 
 
-def process_count(storage: Storage) -> int:
-    """Processes that pay for reading much from a storage."""
-    return worker_count() if storage.forkable else 1
+def process_count(storage: Storage, size_bytes: int) -> int:
+    """Processes that pay for reading so much from a storage."""
+    return worker_count() if storage.forkable and size_bytes >= _WORTH_PROCESSES else 1
 
 
 class PerThread(Generic[Own]):

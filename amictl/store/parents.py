@@ -115,6 +115,14 @@ def require_key(store: Store, disk: Disk, surroundings: Surroundings) -> str | N
     return _key_id(store, origin)
 
 
+def own_key(store: Store, disk: Disk) -> str | None:
+    """The key of a volume, whatever says it, the disk itself too; None if nothing does.
+
+    Raises CorruptStoreError.
+    """
+    return disk.label or _key_of_volume(store, disk.volume_id)
+
+
 def domain_of(store: Store, origin: Origin, surroundings: Surroundings) -> Domain:
     """The domain of the new snapshot; of a key that has none here, a new one."""
     if origin.domain is not None:

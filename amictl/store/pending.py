@@ -22,38 +22,45 @@ from amictl.formats import records as record_format
 from amictl.model.ids import is_id
 from amictl.model.records import PendingImage, PendingSnapshot, PendingState
 from amictl.model.surroundings import Surroundings
+from amictl.model.tasks import TaskRecord
 from amictl.store import events, layout
 from amictl.store.store import Store
 
 Work = PendingSnapshot | PendingImage
+"""What is to become a snapshot or an image."""
+
+AnyWork = Work | TaskRecord
 
 DIED = "the process that made it ended before it was done"
+
+_KINDS: dict[str, type[AnyWork]] = {"ami": PendingImage, "snap": PendingSnapshot}
+"""By the beginning of an id; all others are of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Pending work as a reader sees it; `alive` is whether its writer still holds it."""
 
-    work: Work
+    work: AnyWork
     alive: bool
 
 
 class PendingFile:
     """The writer's side: made held, its second line rewritten, removed when the record exists."""
 
-    def __init__(self, store: Store, record_id: str, work: Work) -> None:
+    def __init__(self, store: Store, record_id: str, work: AnyWork) -> None:
         head = record_format.encode(_without_state(work))
         self._held = store.storage.begin_work(layout.pending(record_id), head)
 
-    def write(self, work: Work) -> None:
+    def write(self, work: AnyWork) -> None:
         """Say how far the work is. Raises StorageError.
 
         Not durable: after a power cut it has failed anyway.
         """
         self._held.write(record_format.encode(_state_of(work)))
 
-    def fail(self, work: Work) -> None:
-        """Say why there will be no record, as far as that can still be said; and let go."""
+    def end(self, work: AnyWork) -> None:
+        """Leave a last word where there will be no record, as far as it can be said; let go."""
         self._held.end(record_format.encode(_state_of(work)))
 
     def remove(self) -> None:
@@ -82,15 +89,32 @@ def unfinished(
     try:
         yield files
     except BaseException as error:
-        reason = error.message if isinstance(error, AmictlError) else DIED
         for file, work in zip(files, works, strict=False):
-            file.fail(replace(work, reason=reason))
+            file.end(replace(work, reason=reason_of(error)))
         ids = tuple(_id_of(work) for work in reversed(works))
         outcome = "failed" if isinstance(works[-1], PendingImage) else "error"
         events.record(store, surroundings, operation, ids, outcome)
         raise
     for file in files:
         file.remove()
+
+
+@contextmanager
+def held(
+    store: Store, works: Sequence[Work], begin: Callable[[], None] = lambda: None
+) -> Iterator[list[PendingFile]]:
+    """The same for parts of a task, which says what became of it: they are removed in any case."""
+    files = _begun(store, works, begin)
+    try:
+        yield files
+    finally:
+        for file in files:
+            file.remove()
+
+
+def reason_of(error: BaseException) -> str:
+    """Why work failed, for those who ask."""
+    return error.message if isinstance(error, AmictlError) else DIED
 
 
 def seen(store: Store, record_id: str) -> Seen | None:
@@ -104,13 +128,18 @@ def seen(store: Store, record_id: str) -> Seen | None:
 
 
 def ids(store: Store, kind: str) -> list[str]:
-    """Ids of all pending work of a kind (`ami-` or `snap-`), damaged work too, in order."""
+    """Ids of all pending work of a kind (`ami-`, `snap-` …), damaged work too, in order."""
+    return [one for one in all_ids(store) if is_id(kind.rstrip("-"), one)]
+
+
+def all_ids(store: Store) -> list[str]:
+    """Ids of all pending work, and what else is called like that, in order."""
     try:
         names = [name for name, _ in store.storage.names("pending")]
     except ObjectMissingError:
         return []
     found = (layout.core_id(name) for name in names)
-    return sorted(one for one in found if one is not None and is_id(kind.rstrip("-"), one))
+    return sorted(one for one in found if one is not None)
 
 
 def all_seen(store: Store, kind: str) -> list[tuple[str, Seen]]:
@@ -124,7 +153,7 @@ def all_seen(store: Store, kind: str) -> list[tuple[str, Seen]]:
     return found
 
 
-def in_hand(store: Store, record_id: str) -> Work | None:
+def in_hand(store: Store, record_id: str) -> AnyWork | None:
     """What a live writer is at work on, or None.
 
     What a dead one left is not looked at. Raises CorruptStoreError, StorageError.
@@ -182,32 +211,51 @@ def _begun(store: Store, works: Sequence[Work], begin: Callable[[], None]) -> li
     return files
 
 
-def _decode(data: bytes, name: str, place: str) -> Work:
+def _decode(data: bytes, name: str, place: str) -> AnyWork:
     own_id = layout.core_id(name)
     assert own_id is not None
-    kind: type[Work] = PendingImage if own_id.startswith("ami-") else PendingSnapshot
+    kind = _KINDS.get(own_id.partition("-")[0], TaskRecord)
     first, newline, second = data.partition(b"\n")
     work = record_format.decode(first + newline, kind, place)
     if _id_of(work) != own_id:
         raise CorruptStoreError(f"{place} is about {_id_of(work)}")
     try:
-        state = record_format.decode(second, PendingState, place)
+        return _with_state(work, second, place)
     except CorruptStoreError:
         return work  # not written yet, being rewritten at this moment, or torn
+
+
+def _with_state(work: AnyWork, second: bytes, place: str) -> AnyWork:
+    if isinstance(work, TaskRecord):
+        task = record_format.decode(second, TaskRecord, place)
+        return task if task.task_id == work.task_id else work
+    state = record_format.decode(second, PendingState, place)
     if isinstance(work, PendingImage):
         return replace(work, reason=state.reason)
     return replace(work, done=state.done, reason=state.reason)
 
 
-def _id_of(work: Work) -> str:
-    return work.image.image_id if isinstance(work, PendingImage) else work.snapshot_id
+def _id_of(work: AnyWork) -> str:
+    match work:
+        case TaskRecord():
+            return work.task_id
+        case PendingImage():
+            return work.image.image_id
+        case PendingSnapshot():
+            return work.snapshot_id
 
 
-def _state_of(work: Work) -> PendingState:
+def _state_of(work: AnyWork) -> PendingState | TaskRecord:
+    if isinstance(work, TaskRecord):
+        return work
     return PendingState(0 if isinstance(work, PendingImage) else work.done, work.reason)
 
 
-def _without_state(work: Work) -> Work:
-    if isinstance(work, PendingImage):
-        return replace(work, reason=None)
-    return replace(work, done=0, reason=None)
+def _without_state(work: AnyWork) -> AnyWork:
+    match work:
+        case TaskRecord():
+            return work
+        case PendingImage():
+            return replace(work, reason=None)
+        case PendingSnapshot():
+            return replace(work, done=0, reason=None)

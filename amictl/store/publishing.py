@@ -1,6 +1,7 @@
 """Making packs known: a run for their rows, older runs merged into it, CURRENT replaced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 
@@ -26,27 +27,30 @@ def publish_packs(
     packs: Sequence[NewPack],
     load_index: Callable[[], Index],
     new_run_id: Callable[[], bytes],
+    gone: Set[int] = frozenset(),
 ) -> None:
-    """Name durable packs in the index.
+    """Name durable packs in the index, and forget those whose numbers are `gone`.
 
-    When this returns, the index leads to them after a power cut.
+    When this returns, the index leads to them after a power cut, and to the others no more.
     Starts again when another writer was quicker. Raises StorageError, CorruptStoreError, BusyError.
     """
     for _ in range(_TRIES):
         index = load_index()
         before = index.current
         rows = rows_of([(before.next_pack + at, pack.rows) for at, pack in enumerate(packs)])
-        merged = _to_merge(index, len(rows.keys))
+        merged = _all_that_fit(index) if gone else _to_merge(index, len(rows.keys))
         kept = before.runs[: len(before.runs) - merged]
         parts = [rows, *(_sound(run).rows() for run in index.runs[len(kept) :])]
-        run = write_run(storage, parts, new_run_id(), before.removed)
+        removed = tuple(sorted({*before.removed, *gone}))
+        run = write_run(storage, parts, new_run_id(), removed)
         after = Current(
             generation=before.generation + 1,
             next_pack=before.next_pack + len(packs),
-            packs=before.packs + pack_rows(packs, before.next_pack),
+            packs=tuple(row for row in before.packs if row.number not in gone)
+            + pack_rows(packs, before.next_pack),
             runs=(*kept, run),
-            removed=before.removed,
-            condemned=before.condemned,
+            removed=removed,
+            condemned=tuple(number for number in before.condemned if number not in gone),
         )
         if replace_current(storage, before, after):
             for row in before.runs:
@@ -54,7 +58,29 @@ def publish_packs(
                     storage.clean(layout.run(row.run_id))
             return
         storage.clean(layout.run(run.run_id))
-    raise BusyError("other writers keep changing the index", hint="run the command again")
+    raise _outrun()
+
+
+def condemn(storage: Storage, load_index: Callable[[], Index], numbers: Set[int]) -> None:
+    """Have writers that begin from now on treat these packs as absent, and no others.
+
+    Durable when it returns. Raises as `publish_packs` does.
+    """
+    for _ in range(_TRIES):
+        before = load_index().current
+        present = {row.number for row in before.packs}
+        after = replace(
+            before,
+            generation=before.generation + 1,
+            condemned=tuple(sorted(present.intersection(numbers))),
+        )
+        if after.condemned == before.condemned or replace_current(storage, before, after):
+            return
+    raise _outrun()
+
+
+def _outrun() -> BusyError:
+    return BusyError("other writers keep changing the index", hint="run the command again")
 
 
 def replace_current(storage: Storage, before: Current, after: Current) -> bool:
@@ -117,6 +143,19 @@ def _sound(run: Run) -> Run:
         error.hint = REBUILD_HINT
         raise
     return run
+
+
+def _all_that_fit(index: Index) -> int:
+    """How many of the newest runs go into one together, of the largest size."""
+    chosen = rows = 0
+    for row in reversed(index.current.runs):
+        rows += row.rows
+        if chosen and run_format.Layout(rows, run_format.filter_words(rows), b"").size > (
+            MERGED_SIZE_MAX
+        ):
+            break
+        chosen += 1
+    return chosen
 
 
 def _to_merge(index: Index, count: int) -> int:

@@ -5,7 +5,7 @@ chunk: neighbours in the volume were stored as neighbours.
 """
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -14,7 +14,7 @@ from amictl.content.domains import PLAIN, Domain
 from amictl.content.naming import chunk_name
 from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
-from amictl.formats.frame import PLAIN_SIZE_MAX, STORED_SIZE_MAX
+from amictl.formats.frame import PLAIN_SIZE_MAX, STORED_SIZE_MAX, Frame
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Location, Name
 from amictl.store.store import Store
 
@@ -22,6 +22,13 @@ _FRAMES_KEPT = 4
 
 Wanted = tuple[int, int, Name]
 """Start and stop of a chunk in its segment, and its name."""
+
+
+OnWhole = Callable[[int, Frame], None]
+
+
+def _ignore(begin: int, frame: Frame) -> None:
+    """Nobody wants frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,15 @@ class _Kept:
 
 
 class SegmentReader:
-    """Reads segments; one for each thread, because it uses its buffers again."""
+    """Reads segments; one for each thread, because it uses its buffers again.
 
-    def __init__(self, store: Store) -> None:
+    `on_whole` is told of each frame that fills a part of the segment exactly, with the place
+    where it begins there; the frame is good until it returns.
+    """
+
+    def __init__(self, store: Store, on_whole: OnWhole = _ignore) -> None:
         self._store = store
+        self._on_whole = on_whole
         self._decompressor = Decompressor()
         self._stored = memoryview(bytearray(STORED_SIZE_MAX))
         nowhere = (-1, -1)
@@ -127,6 +139,7 @@ class SegmentReader:
             # The frame fills a part of the buffer exactly: nothing is copied.
             self._decompressor.decode_into(frame.codec, frame.payload, self.buffer[begin:end])
             _require_names(run, self.buffer, domain)
+            self._on_whole(begin, frame)
             return count
         kept = self._kept.pop()
         self._kept.insert(0, kept)

@@ -26,8 +26,9 @@ from amictl.model.times import parse_timestamp, timestamp
 from amictl.progress import Progress, Step
 from amictl.store import catalog
 from amictl.store.authenticity import signed
-from amictl.store.ingesting import Ingest, Ingested, Volume
+from amictl.store.ingesting import Ingest, Volume
 from amictl.store.lineages import Lineage, is_encrypted, with_lineage
+from amictl.store.map_making import Ingested
 from amictl.store.parents import domain_of, lineage_from, origin_of
 from amictl.store.pending import PendingFile
 from amictl.store.store import Store
@@ -142,7 +143,8 @@ def complete_snapshot(
         store.learnt_keys[core.volume_id] = store.key_id(core.domain)
     attributes = Attributes(core.snapshot_id, 0, "completed", work.description, work.tags)
     # First, because it is only a hint: where the snapshot does not come to exist, others are found.
-    catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
+    if core.source.path.startswith("/"):  # an object is nothing that is snapshotted again
+        catalog.put_volume(store, VolumeRecord(core.volume_id, core.source.path, core.snapshot_id))
     catalog.put_snapshot(store, core, attributes)
     return core, attributes
 

@@ -1,10 +1,12 @@
 """The settings of a region: what holds for all that is new in it. amictl-store(5), RECORDS."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from amictl.errors import ObjectMissingError
 from amictl.formats import records as record_format
-from amictl.model.records import RegionSettings
+from amictl.model import facts
+from amictl.model.records import RegionSettings, tags_from
 from amictl.store import layout
 from amictl.store.store import Store
 
@@ -26,6 +28,17 @@ def change(store: Store, make: Callable[[RegionSettings], RegionSettings]) -> Re
             layout.SETTINGS, record_format.encode(after), data
         ):
             return after
+
+
+def bundle_bucket(region: RegionSettings) -> str | None:
+    """The text that means the bucket for the bundles of copied images, if there is one."""
+    return next((tag.value for tag in region.further if tag.key == facts.BUNDLE_BUCKET), None)
+
+
+def with_bundle_bucket(region: RegionSettings, text: str) -> RegionSettings:
+    """The settings with this bucket."""
+    pairs = {tag.key: tag.value for tag in region.further} | {facts.BUNDLE_BUCKET: text}
+    return replace(region, further=tags_from(pairs))
 
 
 def _read(store: Store) -> tuple[RegionSettings, bytes | None]:

@@ -11,6 +11,7 @@ from functools import partial
 from amictl.errors import UNREADABLE, CorruptStoreError, ObjectMissingError
 from amictl.formats import records as record_format
 from amictl.model.records import CheckLog, Epoch, ImageName
+from amictl.model.tasks import PREFIXES
 from amictl.store import (
     catalog,
     domains,
@@ -20,12 +21,14 @@ from amictl.store import (
     recycling,
     remains,
     settings,
+    tasks,
     tokens,
     volume_records,
 )
 from amictl.store.store import Store
 
 _HEX32, _HEX64, _DIGITS = r"[0-9a-f]{32}", r"[0-9a-f]{64}", r"[0-9a-f]{17}"
+_TASK = "|".join(PREFIXES.values())
 _ROOT = {layout.CONFIG, layout.EPOCH, layout.DAMAGE, layout.CHECKS, layout.RULES, layout.SETTINGS}
 _ROOT |= {layout.BUCKET, *layout.FOLDERS}
 _BELONGING = {
@@ -38,7 +41,8 @@ _BELONGING = {
     "tokens": rf"{_HEX64}\.json",
     "volumes": rf"vol-{_DIGITS}(\.attributes)?\.json",
     "events": rf"[0-9]{{17}}-{_HEX32}\.(json|log)",
-    "pending": rf"(snap|ami)-{_DIGITS}\.json",
+    "pending": rf"(snap|ami|{_TASK})-{_DIGITS}\.json",
+    "tasks": rf"({_TASK})-{_DIGITS}\.(json|cancel)",
     "domains": rf"{_HEX32}\.json",
     "quarantine": rf"{_HEX32}\.(pack|par)",
     "marks": rf"{_HEX32}\.amictl-incomplete",
@@ -47,7 +51,7 @@ _BELONGING = {
 }
 """Names by folder; anything may be in `staging`, for a while."""
 
-_MADE_LATER = ("events", "tokens")
+_MADE_LATER = ("events", "tokens", "tasks")
 """Folders that a store may lack until something is written to them."""
 
 Fault = tuple[str, str, str]
@@ -73,16 +77,28 @@ def garbage_bytes(store: Store, packs: set[str], runs: set[str]) -> int:
 
     What is in staging may be in use by a writer at this moment.
     """
-    known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
     staged = sum(size for _, size in _listed(store, "staging"))
-    return staged + sum(
-        size
-        for folder, (ids, suffix) in known.items()
-        for name, size in _listed(store, folder)
-        if name.endswith(suffix)
-        and re.fullmatch(_BELONGING[folder], base := name.rpartition("/")[2])
-        and base.removesuffix(suffix) not in ids
-    )
+    return staged + sum(size for _, size in _unnamed(store, packs, runs))
+
+
+def unnamed_files(store: Store) -> Iterator[tuple[str, int]]:
+    """Packs and runs that the store's index does not name, with their lengths.
+
+    They may be those of a writer who has not named them yet.
+    """
+    current = store.index.current
+    packs = {row.pack_id.hex() for row in current.packs}
+    yield from _unnamed(store, packs, {row.run_id.hex() for row in current.runs})
+
+
+def _unnamed(store: Store, packs: set[str], runs: set[str]) -> Iterator[tuple[str, int]]:
+    known = {"packs": (packs, ".pack"), "index": (runs, ".run")}
+    for folder, (ids, suffix) in known.items():
+        for name, size in _listed(store, folder):
+            base = name.rpartition("/")[2]
+            belongs = base.endswith(suffix) and re.fullmatch(_BELONGING[folder], base)
+            if belongs and base.removesuffix(suffix) not in ids:
+                yield name, size
 
 
 def leftovers(store: Store) -> Iterator[Fault]:
@@ -124,6 +140,8 @@ def _small_files(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
         yield name, partial(_read_name, store, name)
     for name, _ in _belonging(store, "tokens"):
         yield name, partial(tokens.read_object, store, name)
+    for name, _ in _belonging(store, "tasks"):
+        yield name, partial(tasks.read_object, store, name)
     for name, _ in _belonging(store, "volumes"):
         volume_id, _, rest = name.rpartition("/")[2].partition(".")
         written = rest.startswith("attributes")

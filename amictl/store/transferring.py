@@ -20,7 +20,7 @@ from amictl.model.blockmap import Name
 from amictl.progress import Progress, Step
 from amictl.store.bringing import Bringing
 from amictl.store.fetching import FetchingProcesses
-from amictl.store.ingesting import CHECKPOINT_SECONDS
+from amictl.store.map_making import CHECKPOINT_SECONDS
 from amictl.store.parallel import reading_threads
 from amictl.store.passages import Moving, Passage, Place
 from amictl.store.store import Store

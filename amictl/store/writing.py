@@ -12,13 +12,12 @@ from types import TracebackType
 from amictl.content.domains import Domain
 from amictl.errors import CorruptStoreError
 from amictl.formats import records as record_format
-from amictl.formats.framing import Buffer
 from amictl.formats.pack import PackKind
-from amictl.model.blockmap import Name, Node, NodeName
+from amictl.model.blockmap import Leaf, Name, Node, NodeName
 from amictl.model.records import Epoch
 from amictl.storage.interface import Hold
 from amictl.store import layout
-from amictl.store.packing import NewPack, NewPart, PackWriter
+from amictl.store.packing import NewFrame, NewPack, NewPart, PackWriter
 from amictl.store.store import Store
 
 CHECKPOINT_PACKS = 16
@@ -108,7 +107,11 @@ class Writer:
             return True
         return all(name is None or self.index.find(name) is not None for name in names)
 
-    def add_frames(self, frames: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
+    def has_leaf(self, name: Name, leaf: Leaf) -> bool:
+        """Whether the store has a leaf of this name, with all that it leads to."""
+        return self.index.find(name) is not None and self.has_all((name, *leaf.names))
+
+    def add_frames(self, frames: Sequence[NewFrame]) -> None:
         """Store frames with the names of their chunks, which were claimed before, one after the
         other and at once."""
         joined = b"".join([data for data, _ in frames])
@@ -205,10 +208,10 @@ def alone(store: Store) -> AbstractContextManager[None]:
 def _hold_epoch(store: Store) -> Hold:
     """A shared hold of the epoch that `gc-epoch` names."""
     while True:
-        epoch = _read_epoch(store)
+        epoch = read_epoch(store)
         hold = store.storage.hold(layout.EPOCH_LOCKS[epoch])
         try:
-            if _read_epoch(store) == epoch:
+            if read_epoch(store) == epoch:
                 return hold
         except BaseException:
             hold.release()
@@ -216,7 +219,8 @@ def _hold_epoch(store: Store) -> Hold:
         hold.release()
 
 
-def _read_epoch(store: Store) -> int:
+def read_epoch(store: Store) -> int:
+    """Which of the two epoch locks writers take. Raises CorruptStoreError."""
     epoch = record_format.decode(store.storage.read(layout.EPOCH), Epoch, layout.EPOCH).epoch
     if epoch not in (0, 1):
         raise CorruptStoreError(f"{layout.EPOCH} names epoch {epoch}")

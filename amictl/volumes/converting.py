@@ -1,17 +1,20 @@
-"""Disks in the formats of virtual machine monitors, written by qemu-img.
+"""Disks in the formats of virtual machine monitors, written and read by qemu-img.
 
-qemu-img reads the disk from a socket that only it and we have, so no raw copy of it is on a disk,
-and writes to a file that we opened, which need not have a name.
+qemu-img reads a disk from a socket that only it and we have, so no raw copy of it is on a disk,
+and writes to a file that we opened, which need not have a name. What it reads for us, a file in
+such a format, it gets from a socket as well, and it writes to another one: it opens no path.
 """
 
 import ctypes
 import errno
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from amictl.errors import StorageError, UnsupportedError
@@ -21,8 +24,11 @@ from amictl.volumes import nbd
 SECTOR_SIZE = 512
 _REPORTED_BYTES = 2000
 _PR_SET_PDEATHSIG = 1
-_READERS = 8
+READERS = 8
 """Requests that qemu-img has under way."""
+
+Limit = tuple[int, int]
+"""A resource, as in the module of this name, and the most of it."""
 
 _libc = ctypes.CDLL(None)
 
@@ -32,7 +38,7 @@ def require_converter() -> str:
     program = shutil.which("qemu-img")
     if program is None:
         raise UnsupportedError(
-            "disks that are not raw are written by qemu-img, which is not installed",
+            "disks that are not raw are read and written by qemu-img, which is not installed",
             hint="install it, as with: apt install qemu-utils",
         )
     return program
@@ -57,9 +63,9 @@ def convert(
     try:
         with theirs:
             source = f"driver=nbd,server.type=fd,server.str={theirs.fileno()}"
-            words = [program, "convert", "-m", str(_READERS), *options, "--image-opts", source]
+            words = [program, "convert", "-m", str(READERS), *options, "--image-opts", source]
             words.append(f"/proc/self/fd/{target}")
-            process = _start(words, said, (theirs.fileno(), target, *inherited))
+            process = start(words, said, (theirs.fileno(), target, *inherited))
         failure, status = _attend(process, ours, disk)
         if failure is not None:
             raise failure
@@ -70,8 +76,13 @@ def convert(
         os.close(said)
 
 
-def _start(words: Sequence[str], said: int, inherited: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Start a program that ends when we do. Raises StorageError."""
+def start(
+    words: Sequence[str], said: int, inherited: Sequence[int], limits: Sequence[Limit] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a program that ends when we do, and that has these resource limits.
+
+    What it says goes to the open file `said`. Raises StorageError.
+    """
     try:
         return subprocess.Popen(
             words,
@@ -80,7 +91,7 @@ def _start(words: Sequence[str], said: int, inherited: Sequence[int]) -> subproc
             stderr=said,
             pass_fds=inherited,
             process_group=0,  # Ctrl-C is for us
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  (two system calls)
+            preexec_fn=_die_with(os.getpid(), limits),  # noqa: PLW1509  (a few system calls)
         )
     except OSError as error:
         raise as_storage_error(error, "start", words[0]) from error
@@ -100,10 +111,13 @@ def _attend(
             process.wait()
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def _die_with(parent: int, limits: Sequence[Limit]) -> Callable[[], None]:
     """What a child does before it becomes the program: it asks to be killed when we are gone."""
 
     def ask() -> None:
+        for kind, most in limits:
+            with suppress(ValueError):  # we have less ourselves
+                resource.setrlimit(kind, (most, most))
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
@@ -112,10 +126,15 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def _failed(path: Path, status: int, said: int) -> StorageError:
+    reason = reason_of(status, said)
+    full = os.strerror(errno.ENOSPC) in reason
+    hint = "free some space, then run the command again" if full else None
+    return StorageError(f"qemu-img could not write {str(path)!r}: {reason}", hint=hint)
+
+
+def reason_of(status: int, said: int) -> str:
+    """Why qemu-img ended with this status, in its own words if it had any."""
     end = os.fstat(said).st_size
     text = os.pread(said, _REPORTED_BYTES, max(0, end - _REPORTED_BYTES))
     reason = text.decode(errors="replace").strip().removeprefix("qemu-img: ")
-    how = f"exit status {status}" if status >= 0 else f"signal {-status}"
-    full = os.strerror(errno.ENOSPC) in reason
-    hint = "free some space, then run the command again" if full else None
-    return StorageError(f"qemu-img could not write {str(path)!r}: {reason or how}", hint=hint)
+    return reason or (f"exit status {status}" if status >= 0 else f"signal {-status}")

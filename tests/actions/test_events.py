@@ -119,3 +119,15 @@ def test_what_cannot_be_read_is_said(workshop: Workshop) -> None:
         result = describe_events(store, DescribeEventsRequest())
     assert len(result["Events"]) == len(HAPPENED) - 1
     assert [fault["Place"] for fault in result["Faults"]] == [f"events/{damaged.name}"]
+
+
+def test_tasks_are_resources_too(workshop: Workshop) -> None:
+    task_id = f"import-snap-{'1' * 17}"
+    with workshop.open() as store:
+        ids = (SNAPSHOT, task_id)
+        events.record(store, workshop.surroundings, "ImportSnapshot", ids, "completed")
+    (event,) = shown(workshop, resource_ids=(task_id,))
+    assert event["Resources"] == [
+        {"ResourceType": "snapshot", "ResourceId": SNAPSHOT},
+        {"ResourceType": "import-snapshot-task", "ResourceId": task_id},
+    ]

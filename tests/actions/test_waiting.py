@@ -25,7 +25,16 @@ class Region:
         self.asked += 1
         if isinstance(answer, Exception):
             raise answer
-        return {self.items: [{"State": state} for state in answer]}
+        return {self.items: [self.item(state) for state in answer]}
+
+    def item(self, state: str) -> dict[str, Any]:
+        """With the state at every place where a waiter may look for it."""
+        return {
+            "State": state,
+            "Status": state,
+            "StoreTaskState": state,
+            "SnapshotTaskDetail": {"Status": state},
+        }
 
     def sleep(self, seconds: float) -> None:
         self.slept += seconds
@@ -57,6 +66,10 @@ NO_VOLUME = VolumeNotFoundError("The volume 'vol-1' does not exist.")
         ("volume-in-use", [["available"], ["in-use"]], 2),
         ("volume-deleted", [["available"], NO_VOLUME], 2),
         ("volume-deleted", [["deleted"]], 1),
+        ("store-image-task-complete", [[], ["InProgress"], ["Completed"]], 3),
+        ("snapshot-imported", [["active"], ["completed"]], 2),
+        ("image-imported", [["active"], ["deleting", "completed"], ["completed"]], 3),
+        ("image-exported", [["active"], ["completed"]], 2),
     ],
 )
 def test_a_waiter_ends_with_the_answer_that_it_waits_for(
@@ -76,6 +89,26 @@ def test_a_waiter_ends_with_the_answer_that_it_waits_for(
         ("snapshot-completed", ["error"], '"Snapshots[].State" we matched expected path: "error"'),
         ("volume-available", ["deleted"], '"Volumes[].State" we matched expected path: "deleted"'),
         ("volume-in-use", ["deleted"], '"Volumes[].State" we matched expected path: "deleted"'),
+        (
+            "store-image-task-complete",
+            ["Failed"],
+            '"StoreImageTaskResults[].StoreTaskState" we matched expected path: "Failed"',
+        ),
+        (
+            "snapshot-imported",
+            ["completed", "error"],
+            '"ImportSnapshotTasks[].SnapshotTaskDetail.Status" we matched expected path: "error"',
+        ),
+        (
+            "image-imported",
+            ["deleted"],
+            '"ImportImageTasks[].Status" we matched expected path: "deleted"',
+        ),
+        (
+            "image-exported",
+            ["deleted"],
+            '"ExportImageTasks[].Status" we matched expected path: "deleted"',
+        ),
     ],
 )
 def test_a_waiter_gives_up_at_once_where_there_is_no_hope(
@@ -125,3 +158,17 @@ def test_a_waiter_without_time_asks_once() -> None:
     with pytest.raises(BusyError):
         wait("image-available", region, 0.0)
     assert (region.asked, region.slept) == (1, 0.0)
+
+
+def stored(image: str, key: str, state: str) -> dict[str, str]:
+    return {"AmiId": image, "Bucket": "mine", "S3objectKey": key, "StoreTaskState": state}
+
+
+def test_an_attempt_that_was_repeated_does_not_count() -> None:
+    waiter = WAITERS["store-image-task-complete"]
+    done, failed = stored("ami-1", "a", "Completed"), stored("ami-1", "a", "Failed")
+    wait_for(waiter, lambda: {waiter.items: [done, failed]}, 0.0)
+    with pytest.raises(WaiterError):
+        wait_for(waiter, lambda: {waiter.items: [failed, done]}, 0.0)
+    with pytest.raises(WaiterError):
+        wait_for(waiter, lambda: {waiter.items: [done, stored("ami-1", "b", "Failed")]}, 0.0)

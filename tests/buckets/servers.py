@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from amictl.storage.attempts import Patience
 from amictl.storage.bucket import BucketStorage
 from amictl.storage.places import BucketPlace
-from amictl.storage.s3 import Patience
 
 KINDS = ("ministack", "moto")
 SHORT = Patience(attempts=4, first_wait_seconds=0.02, timeout_seconds=5, bulk_timeout_seconds=20)

@@ -11,7 +11,7 @@ import pytest
 from amictl.actions.checking import check_store
 from amictl.actions.describing import describe_snapshots
 from amictl.errors import CorruptStoreError, StorageError
-from amictl.storage.s3 import Patience
+from amictl.storage.attempts import Patience
 from tests.buckets.proxy import FAULTS, proxied
 from tests.buckets.servers import Region
 from tests.buckets.workshop import BucketWorkshop

@@ -13,10 +13,11 @@ import pytest
 from amictl.actions.checking import verify_snapshot
 from amictl.errors import ImageNameDuplicateError, StorageError, UsageError
 from amictl.storage import unanswered
+from amictl.storage.attempts import Patience
 from amictl.storage.bucket import BucketStorage
 from amictl.storage.connecting import profile_credentials
 from amictl.storage.places import bucket_place
-from amictl.storage.s3 import DeniedError, Patience
+from amictl.storage.refusals import DeniedError
 from amictl.store import layout
 from amictl.store.opening import open_storage
 from tests.buckets.proxy import Proxy, proxied

@@ -4,8 +4,8 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from amictl.storage.attempts import Patience
 from amictl.storage.places import BucketPlace
-from amictl.storage.s3 import Patience
 from amictl.store.opening import open_storage
 from amictl.store.store import Store
 from tests.buckets.servers import SHORT, Region

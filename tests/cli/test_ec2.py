@@ -164,7 +164,7 @@ def test_the_section_of_an_operation_names_what_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["export-image", "--image-id", "ami-1"], "use launch-image"),
+        (["import-volume", "--image", "Format=RAW"], "use import-snapshot"),
         (["run-instances", "--image-id", "ami-1"], "use launch-image"),
         (["describe-vpcs"], "networks belong to your hypervisor"),
         (["get-lifecycle-policies"], "no policies"),

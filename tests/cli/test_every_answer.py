@@ -8,9 +8,19 @@ from typing import Any
 import pytest
 
 from amictl.cli.main import program
+from amictl.model.tasks import (
+    EXPORT_IMAGE,
+    IMPORT_IMAGE,
+    IMPORT_SNAPSHOT,
+    STORE_IMAGE,
+    new_task,
+)
+from amictl.store import tasks
+from amictl.store.opening import open_store
 from tests.cli.test_images import make_disk
 from tests.cli.test_life_of_an_image import operation
 from tests.conftest import Home
+from tests.faults.worlds import SURROUNDINGS
 from tests.oracle import operation_model, require_ec2_shape
 
 NOTHING_TO_ANSWER = {"modify-snapshot-attribute", "reset-snapshot-attribute"}
@@ -114,7 +124,47 @@ def test_every_answer_has_the_shape_of_aws(region: Region) -> None:
     region("restore-image-from-recycle-bin", "--image-id", other)
     region("delete-rule", "--identifier", rules[0])
     region("delete-volume", "--volume-id", volume)
+    store_and_restore_an_image(region, image)
+    import_and_export(region)
+    call_all_about_tasks(region)
     call_all_about_keys(region)
+
+
+def store_and_restore_an_image(region: Region, image: str) -> None:
+    bucket = region.amictl.folder / "bucket"
+    bucket.mkdir()
+    stored = region("create-store-image-task", "--image-id", image, "--bucket", str(bucket))
+    assert (bucket / stored["ObjectKey"]).exists()
+    again = ["--bucket", str(bucket), "--object-key", stored["ObjectKey"], "--name", "again"]
+    assert region("create-restore-image-task", *again)["ImageId"] != image
+
+
+def import_and_export(region: Region) -> None:
+    disk = str(region.amictl.folder / "disk.raw")
+    tags = ["--tag-specifications", "ResourceType=import-image-task,Tags=[{Key=a,Value=b}]"]
+    image = region("import-image", "--description", "raw", disk, *tags)["ImageId"]
+    place = f"Format=RAW,Url={disk}"
+    assert region("import-snapshot", "--disk-container", place)["SnapshotTaskDetail"]["SnapshotId"]
+    bucket = f"S3Bucket={region.amictl.folder / 'bucket'},S3Prefix=exports/"
+    how = ["--disk-image-format", "VMDK", "--s3-export-location", bucket]
+    assert region("export-image", "--image-id", image, *how)["ExportImageTaskId"]
+    assert len(region("describe-export-image-tasks")["ExportImageTasks"]) == 1
+
+
+def call_all_about_tasks(region: Region) -> None:
+    """Of each kind at least one, which is at work."""
+    members = {
+        "describe-store-image-tasks": ("StoreImageTaskResults", STORE_IMAGE),
+        "describe-import-image-tasks": ("ImportImageTasks", IMPORT_IMAGE),
+        "describe-import-snapshot-tasks": ("ImportSnapshotTasks", IMPORT_SNAPSHOT),
+        "describe-export-image-tasks": ("ExportImageTasks", EXPORT_IMAGE),
+    }
+    with open_store(region.amictl.local_region) as store:
+        for command, (member, kind) in members.items():
+            task = new_task(kind, SURROUNDINGS)
+            with tasks.running(store, task, SURROUNDINGS):
+                assert region(command)[member]
+                region("cancel-import-task", "--import-task-id", task.task_id)
 
 
 def call_all_about_keys(region: Region) -> None:

@@ -110,7 +110,7 @@ def test_ignoring_before_the_command_counts_for_it(amictl: Home) -> None:
         ["prune"],
         ["rm"],
         ["list"],
-        ["export-image", "--image-id", "ami-1"],
+        ["import-volume", "--image", "Format=RAW"],
         ["run-instances"],
         ["wait", "instance-running"],
     ],

@@ -146,3 +146,10 @@ def test_encode_raises_if_the_decoded_bytes_differ() -> None:
 def test_an_unknown_codec_is_unsupported_not_damage() -> None:
     with pytest.raises(UnsupportedError, match="codec 2"):
         Decompressor().decode_into(2, memoryview(b"abc"), memoryview(bytearray(3)))
+
+
+def test_a_compressor_takes_as_much_as_it_was_made_for() -> None:
+    data = b"".join(b"line %d\n" % number for number in range(100_000))[: 4 * PLAIN_SIZE_MAX]
+    codec, payload = Compressor(3, 4 * PLAIN_SIZE_MAX).encode(memoryview(data))
+    assert decoded(codec, payload, len(data)) == data
+    assert zstandard.get_frame_parameters(payload).window_size <= 4 * PLAIN_SIZE_MAX

@@ -152,6 +152,12 @@ class RecordingDisk(Disk):
             super().rename(old, new)
             self._rename((new, self.names[self._name(old)]), (old, None))
 
+    def rename_new(self, old: Path, new: Path) -> None:
+        with self.lock:
+            self.before()
+            super().rename_new(old, new)
+            self._rename((new, self.names[self._name(old)]), (old, None))
+
     def link(self, old: Path, new: Path) -> None:
         with self.lock:
             self.before()
@@ -197,6 +203,8 @@ class RecordingDisk(Disk):
         return self._files[os.fstat(descriptor).st_ino]
 
     def _name(self, path: Path) -> str:
+        if path.parts[:4] == ("/", "proc", "self", "fd"):  # a folder that is held open
+            path = Path("/".join(path.parts[:5])).readlink().joinpath(*path.parts[5:])
         return os.path.relpath(path, self.root)
 
     def _take_in(self) -> None:

@@ -80,6 +80,33 @@ def merged_runs(here: World) -> None:
         here.snapshot(disk)
 
 
+def collected(here: World) -> None:
+    """Deleted snapshots leave packs that are dead, and others that are moved."""
+    disk = make_full_disk(here.disks / "disk.raw")
+    here.create_store()
+    first = here.snapshot(disk)
+    change_disk(disk, seed=2)
+    here.snapshot(disk)
+    change_disk(disk, seed=3)
+    second = here.snapshot(disk)
+    here.delete(first)
+    here.delete(second)
+    here.settle()
+    here.collect()
+
+
+def collected_encrypted(here: World) -> None:
+    disk = make_full_disk(here.disks / "disk.raw")
+    here.create_store()
+    here.encrypt_by_default()
+    first = here.snapshot(disk)
+    change_disk(disk, seed=2)
+    here.snapshot(disk)
+    here.delete(first)
+    here.settle()
+    here.collect()
+
+
 def _two_snapshots(here: World) -> tuple[str, str]:
     disk = make_disk(here.disks / "disk.raw")
     here.create_store()
@@ -121,6 +148,8 @@ STORIES: dict[str, tuple[Story, int, int]] = {
     "image_of_two_disks": (image_of_two_disks, 3, 200),
     "encrypted_image": (encrypted_image, 2, 100),
     "merged_runs": (merged_runs, 1, 200),
+    "collected": (collected, 3, 50),
+    "collected_encrypted": (collected_encrypted, 3, 50),
     "new_volume_and_block": (new_volume_and_block, 12, 10),
     "replaced_volume": (replaced_volume, 12, 8),
     "volume_in_place": (volume_in_place, 12, 40),

@@ -13,6 +13,7 @@ from typing import Any
 from amictl.actions.accounting import describe_store
 from amictl.actions.blocks import BLOCK_SIZE, get_snapshot_block, list_snapshot_blocks
 from amictl.actions.checking import check_store
+from amictl.actions.collecting import CollectGarbageRequest, collect_garbage
 from amictl.actions.creating import (
     CreateImageRequest,
     CreateSnapshotRequest,
@@ -27,6 +28,8 @@ from amictl.model.records import RegionSettings
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
 from amictl.store import catalog, settings
+from amictl.store.deleting import delete_snapshot
+from amictl.store.garbage import Limits
 from amictl.store.opening import create_store, open_store
 from amictl.store.reading import SegmentReader, data_ranges
 from amictl.store.store import Store
@@ -160,6 +163,16 @@ class World:
         self.mappings[image_id] = ids
         self.promised[image_id] = self.now()
         return image_id
+
+    def delete(self, snapshot_id: str) -> None:
+        del self.promised[snapshot_id]
+        with self.open() as store:
+            delete_snapshot(store, snapshot_id, SURROUNDINGS, dry_run=False)
+
+    def collect(self) -> dict[str, Any]:
+        request = CollectGarbageRequest(dry_run=False, limits=Limits(most=True))
+        with self.open() as store:
+            return collect_garbage(store, request, SURROUNDINGS)
 
     def volume(self, snapshot_id: str, name: str, **words: Any) -> None:
         in_place = snapshot_id if words.get("in_place") else None

@@ -20,7 +20,8 @@ from amictl.model.records import (
     PendingImage,
     SnapshotCore,
 )
-from tests.strategies import IMAGE_CORES, RECORDS, damaged, snapshot_cores
+from amictl.model.tasks import TaskRecord
+from tests.strategies import IMAGE_CORES, RECORDS, damaged, snapshot_cores, task_records
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -154,3 +155,27 @@ def test_a_key_in_an_impossible_state_is_refused(
     )
     with pytest.raises(CorruptStoreError, match=reason):
         decode(encode(key), KeyRecord, "here")
+
+
+TASK = TaskRecord("store-0123456789abcdef0", "store-image", "2026-11-22T12:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": "import-image"}, "does not go with its id"),
+        ({"state": "asleep"}, "unknown state 'asleep'"),
+        ({"state": "completed"}, "does not go with its time"),
+        ({"end_time": "2026-11-22T12:00:00.000Z"}, "does not go with its time"),
+        ({"task_id": "store-../../x"}, "not a valid record"),
+        ({"image_id": "ami-1"}, "not a valid record"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CorruptStoreError, match=reason):
+        decode(encode(replace(TASK, **fields)), TaskRecord, "here")
+
+
+@given(st.binary() | damaged(task_records().map(encode)))
+def test_any_bytes_are_no_task_or_a_canonical_one(data: bytes) -> None:
+    assert encoded_again(data, TaskRecord) in (None, data)

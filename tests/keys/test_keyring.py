@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pyrage
@@ -205,6 +206,13 @@ def shared(chest: Chest, further: str) -> DomainHeader:
 def test_a_further_recipient_opens_what_its_key_is_gone_of(chest: Chest) -> None:
     chest.create()
     assert chest.keyring().unwrap(shared(chest, chest.create())) == SECRET
+
+
+def test_all_recipients_of_a_key_are_told(chest: Chest) -> None:
+    key, other = chest.create(), chest.folder.find(chest.create()).recipient
+    record = chest.folder.find(key)
+    chest.folder.put(replace(record, further_recipients=(other,)))
+    assert chest.keyring().recipients(key) == (record.recipient, other)
 
 
 def test_the_passphrase_of_a_further_recipient_is_asked_for_once(chest: Chest) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from amictl.model.records import Attributes, SnapshotCore
-from amictl.store import authenticity, catalog
+from amictl.model.tasks import STORE_IMAGE, new_task
+from amictl.store import authenticity, catalog, tasks
 from tests.security.canary import Canary
 from tests.security.keyless_reader import Facts, facts_of, pieces_of, sealed_pieces
 from tests.workshop import MIB, SEGMENT, Workshop
@@ -51,8 +52,18 @@ def store(workshop: Workshop) -> Path:
     copy_without_the_key(workshop, workshop.core(snapshot_id))
     with pytest.raises(StoppedError):
         workshop.snapshot(disk, on_secured=stop, **words)
+    store_in_a_bucket(workshop)
     workshop.check(read_data=True)
     return workshop.root
+
+
+def store_in_a_bucket(workshop: Workshop) -> None:
+    """The task alone, as far as it is about the image."""
+    begun = new_task(STORE_IMAGE, workshop.surroundings)
+    task = replace(begun, image_id="ami-" + "1" * 17, bucket="mine", object_key="a.bin")
+    with workshop.open() as store, tasks.running(store, task, workshop.surroundings) as running:
+        running.progress(1, 2)
+        running.result(snapshot_ids=("snap-" + "1" * 17,), message="signed")
 
 
 def copy_without_the_key(workshop: Workshop, core: SnapshotCore) -> None:

@@ -3,12 +3,12 @@
 import socket
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from amictl.errors import AmictlError, CorruptStoreError
-from amictl.volumes.nbd import serve
+from amictl.volumes.nbd import FilledDisk, receive, serve
 
 GREETING = b"NBDMAGICIHAVEOPT\x00\x03"
 DISK_SIZE = 200_000
@@ -129,15 +129,25 @@ class Served:
         return self.outcome[0]
 
 
+def served(disk: MemoryDisk | None = None) -> AbstractContextManager[Served]:
+    """A client that reads."""
+    return _attended(lambda connection: serve(connection, disk or MemoryDisk()))
+
+
+def filled(disk: FilledDisk) -> AbstractContextManager[Served]:
+    """A client that writes."""
+    return _attended(lambda connection: receive(connection, disk))
+
+
 @contextmanager
-def served(disk: MemoryDisk | None = None) -> Iterator[Served]:
+def _attended(attend: Callable[[socket.socket], AmictlError | None]) -> Iterator[Served]:
     ours, theirs = socket.socketpair()
     ours.settimeout(60)
     outcome: list[AmictlError | None] = []
 
     def run() -> None:
         with theirs:
-            outcome.append(serve(theirs, disk or MemoryDisk()))
+            outcome.append(attend(theirs))
 
     thread = threading.Thread(target=run)
     thread.start()

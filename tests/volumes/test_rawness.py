@@ -40,8 +40,22 @@ def test_format_is_recognised(tmp_path, tool, made_as, options, name, driver):
         require(path)
 
 
+NOT_IMPORTED = [one for one in FORMATS if one[2] in ("qcow", "qed", "parallels")]
+IMPORTED = [one for one in FORMATS if one not in NOT_IMPORTED]
+
+
 @pytest.mark.needs_tool("qemu-img")
-@pytest.mark.parametrize(("made_as", "options", "name", "driver"), FORMATS)
+@pytest.mark.parametrize(("made_as", "options", "name", "driver"), IMPORTED)
+def test_hint_imports_it(tmp_path, tool, made_as, options, name, driver):
+    path = tmp_path / "disk.img"
+    tool("qemu-img", "create", "-f", made_as, *options, path, "8M")
+    with pytest.raises(UnsupportedError) as raised:
+        require(path)
+    assert raised.value.hint == f"import it: amictl import-snapshot {path}"
+
+
+@pytest.mark.needs_tool("qemu-img")
+@pytest.mark.parametrize(("made_as", "options", "name", "driver"), NOT_IMPORTED)
 def test_hint_converts_it(tmp_path, tool, made_as, options, name, driver):
     raw, path = tmp_path / "content", tmp_path / "disk.img"
     raw.write_bytes(b"c" * (8 << 20))
@@ -68,7 +82,7 @@ def test_last_sector_that_only_begins_like_a_vhd_passes(tmp_path):
 
 def test_converted_file_has_another_name_than_the_source(tmp_path):
     path = tmp_path / "disk.raw"
-    path.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(4096))
+    path.write_bytes(b"QED\0" + bytes(4096))
     with pytest.raises(UnsupportedError) as raised:
         require(path)
     assert str(raised.value.hint).split()[-1] != str(path)
@@ -76,7 +90,7 @@ def test_converted_file_has_another_name_than_the_source(tmp_path):
 
 def test_names_are_quoted_for_the_shell(tmp_path):
     path = tmp_path / "my disk.qcow2"
-    path.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(4096))
+    path.write_bytes(b"QED\0" + bytes(4096))
     with pytest.raises(UnsupportedError) as raised:
         require(path)
     assert f"'{path}'" in str(raised.value.hint)

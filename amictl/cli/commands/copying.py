@@ -116,16 +116,22 @@ def copy_image(
     without it is unconfirmed until a command with the key has read it. With another key it is
     sealed anew, shares nothing with its source, and holds nothing that only others had; the
     next copy with this key is an increment again. Nothing that is encrypted becomes plain.
+
+    An instance-store image takes its bundle along, into a folder of its own in the bucket that
+    modify-region --bundle-bucket chose for the region; where none was chosen, the first copy makes
+    a directory the bucket of the region. It cannot be encrypted by that.
     """
     if no_wait and (result := invocation.detached()):
         return result
     from amictl.actions import copying
+    from amictl.cli.bundle_places import bundle_buckets
 
     image_tags, snapshot_tags = tags_of(tag_specifications, "image", "snapshot")
     request = copying.CopyImageRequest(
         copy_image_tags=bool(copy_image_tags),
         image_tags=image_tags,
         snapshot_tags=snapshot_tags,
+        bundles=bundle_buckets(invocation),
         dry_run=bool(dry_run),
         **options,
     )

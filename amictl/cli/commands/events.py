@@ -50,7 +50,7 @@ class ResourceIdsType(ListType):
     "--resource-ids",
     ResourceIdsType(),
     metavar="ID...",
-    help="Only what happened to one of these: images, snapshots, volumes, retention rules.",
+    help="Only what happened to one of these: images, snapshots, volumes, tasks, retention rules.",
 )
 @filters_option(_FILTERS)
 @click.option(

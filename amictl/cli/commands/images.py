@@ -1,6 +1,7 @@
 """register-image, describe-images, deregister-image, and in which state images are."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ import click
 from amictl.cli import shapes
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import MomentType, OneOf, StructuresType, WordsType
+from amictl.cli.option_types import FILE, MomentType, OneOf, StructuresType, WordsType
 from amictl.cli.options import (
     dry_run,
     filters,
@@ -19,6 +20,7 @@ from amictl.cli.options import (
     tags_of,
     yes_no,
 )
+from amictl.errors import UsageError
 
 _IMAGE_ID = "ami-0123456789abcdef0"
 
@@ -38,6 +40,11 @@ _IMAGE_ID = "ami-0123456789abcdef0"
             "amictl register-image --name arm --architecture arm64 --block-device-mappings"
             " 'DeviceName=/dev/xvda,Ebs={SnapshotId=snap-0123456789abcdef0}'"
             " --tag-specifications 'ResourceType=image,Tags=[{Key=stage,Value=test}]'",
+        ),
+        (
+            "An instance-store bundle in a bucket, signed by who has a certificate",
+            "amictl register-image --name old --certificate cert.pem"
+            " --image-location archive/debian/debian.img.manifest.xml",
         ),
     ],
 )
@@ -69,24 +76,60 @@ _IMAGE_ID = "ami-0123456789abcdef0"
     type=OneOf(("hvm",), refused=("paravirtual",)),
     help="Always hvm.",
 )
+@click.option(
+    "--image-location",
+    metavar="BUCKET/KEY",
+    help="The manifest of a bundle that holds the root disk: in a bucket, s3://, or a path.",
+)
+@click.option(
+    "--certificate",
+    type=FILE,
+    metavar="FILE",
+    help="Who signed the bundle: an X.509 certificate in PEM.",
+)
 @tag_specifications("image")
 @dry_run()
 def register_image(
     invocation: Invocation,
     tag_specifications: tuple[dict[str, Any], ...],
+    image_location: str | None,
+    certificate: Path | None,
     dry_run: bool | None,
     **options: Any,
 ) -> Result:
-    """Make an image of snapshots that are completed.
+    """Make an image of snapshots that are completed, or of an instance-store bundle.
 
-    Nothing is copied: several images may map one snapshot. The image is available at once.
+    Nothing is copied: several images may map one snapshot, or be of one bundle. The image is
+    available at once.
     """
     from amictl.actions import registering
 
     (tags,) = tags_of(tag_specifications, "image")
+    if image_location is not None or certificate is not None:
+        options |= {"tags": tags, "dry_run": bool(dry_run)}
+        return _register_bundle(invocation, image_location, certificate, options)
     request = registering.RegisterImageRequest(tags=tags, dry_run=bool(dry_run), **options)
     with invocation.open_store() as store:
         return registering.register_image(store, request, invocation.surroundings)
+
+
+def _register_bundle(
+    invocation: Invocation, location: str | None, certificate: Path | None, options: dict[str, Any]
+) -> Result:
+    from amictl.actions import registering_bundles as registering
+    from amictl.cli import bundle_places
+
+    if location is None or certificate is None:
+        raise UsageError("--image-location and --certificate go together", code="MissingParameter")
+    place = bundle_places.in_place(invocation, location)
+    request = registering.RegisterBundleRequest(
+        location=bundle_places.absolute(location),
+        bundle=place,
+        certificate=certificate,
+        **options,
+    )
+    with invocation.open_store_for_writing(dry_run=request.dry_run) as store:
+        return registering.register_bundle(store, request, invocation.surroundings)
 
 
 @command(

@@ -1,5 +1,6 @@
 """launch-image."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -30,6 +31,11 @@ from amictl.cli.options import dry_run, id_option, list_option, tag_specificatio
             "amictl launch-image --image-id ami-0123456789abcdef0 --directory web-2"
             " --block-device-mappings DeviceName=/dev/sdf,Ebs={Encrypted=true,KmsKeyId=alias/web}",
         ),
+        (
+            "An image whose root disk is in a bundle, and which has an ephemeral disk",
+            "amictl launch-image --image-id ami-0123456789abcdef0 --directory old"
+            " --private-key pk.pem --ephemeral-size 10",
+        ),
     ],
 )
 @id_option("--image-id", "ami", required=True, help="The image.")
@@ -53,6 +59,12 @@ from amictl.cli.options import dry_run, id_option, list_option, tag_specificatio
     metavar="GIB",
     help="The size of each ephemeral device, which is an empty disk.",
 )
+@click.option(
+    "--private-key",
+    type=FILE,
+    metavar="FILE",
+    help="Opens the bundle of an instance-store image: the RSA key of its certificate.",
+)
 @tag_specifications("volumes")
 @dry_run()
 def launch_image(
@@ -69,13 +81,18 @@ def launch_image(
 
     A disk of an encrypted snapshot is a volume of its key, and others can be made one: see
     create-volume --encrypted. In a region that encrypts by default all are.
+
+    The root disk of an instance-store image is no volume; its whole bundle is compared with its
+    manifest first, which must be the one that was registered.
     """
     from amictl.actions import launching
+    from amictl.cli import bundle_places
 
     (tags,) = tags_of(tag_specifications, "volume")
     request = launching.LaunchRequest(
         options.pop("image_id"),
         options.pop("directory"),
+        find_bundle=partial(bundle_places.in_place, invocation),
         tags=tags,
         dry_run=bool(dry_run),
         **options,

@@ -180,20 +180,34 @@ def describe_regions(
     metavar="N",
     help="How many images and snapshots may be copied into it at a time; 100 at first.",
 )
+@click.option(
+    "--bundle-bucket",
+    metavar="BUCKET",
+    help="Where copy-image puts the bundles of instance-store images.",
+)
 def modify_region(
-    invocation: Invocation, name: str, default: bool, max_concurrent_copies: int | None
+    invocation: Invocation,
+    name: str,
+    default: bool,
+    max_concurrent_copies: int | None,
+    bundle_bucket: str | None,
 ) -> Result:
     """Make a region the default one, or change its settings.
 
     The default region is kept in the configuration file, the settings in the region.
     """
     from amictl.actions import regions as actions
+    from amictl.cli.bundle_places import absolute
 
+    if bundle_bucket is not None:
+        bundle_bucket = absolute(bundle_bucket)
+        invocation.open_bucket(bundle_bucket)[0].names("")
     return actions.modify_region(
         regions.places(os.environ),
         name,
         default=default,
         max_concurrent_copies=max_concurrent_copies,
+        bundle_bucket=bundle_bucket,
         surroundings=invocation.surroundings,
     )
 

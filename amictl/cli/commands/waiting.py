@@ -8,6 +8,12 @@ import click
 from amictl.cli.command import Command, Example, Presentation, Result
 from amictl.cli.commands.images import describe_images
 from amictl.cli.commands.snapshots import describe_snapshots
+from amictl.cli.commands.tasks import (
+    describe_export_image_tasks,
+    describe_import_image_tasks,
+    describe_import_snapshot_tasks,
+    describe_store_image_tasks,
+)
 from amictl.cli.commands.volumes import describe_volumes
 from amictl.cli.global_options import GlobalOption
 from amictl.cli.invocation import Invocation
@@ -26,17 +32,30 @@ class Waiter(Command):
         return f"Waiter {self.operation} failed: An error occurred ({error.code}): {error.message}"
 
 
-_KINDS = {
-    "image": (describe_images, "--image-ids ami-0123456789abcdef0"),
-    "snapshot": (describe_snapshots, "--snapshot-ids snap-0123456789abcdef0"),
-    "volume": (describe_volumes, "--volume-ids vol-0123456789abcdef0"),
-}
-"""By the first word of a waiter's name: the command whose answer it waits for, and an example."""
+_IMAGES = (describe_images, "--image-ids ami-0123456789abcdef0")
+_SNAPSHOTS = (describe_snapshots, "--snapshot-ids snap-0123456789abcdef0")
+_VOLUMES = (describe_volumes, "--volume-ids vol-0123456789abcdef0")
+_STORE_TASKS = (describe_store_image_tasks, "--image-ids ami-0123456789abcdef0")
+_IMAGE_IMPORTS = (
+    describe_import_image_tasks,
+    "--import-task-ids import-ami-0123456789abcdef0",
+)
+_SNAPSHOT_IMPORTS = (
+    describe_import_snapshot_tasks,
+    "--import-task-ids import-snap-0123456789abcdef0",
+)
+_EXPORTS = (
+    describe_export_image_tasks,
+    "--export-image-task-ids export-ami-0123456789abcdef0",
+)
 
 
-def _waiter(name: str, text: str) -> Waiter:
-    """A waiter has the options of its describe command, as in EC2, and a timeout."""
-    describe, example = _KINDS[name.partition("-")[0]]
+def _waiter(name: str, kind: tuple[Command, str], text: str) -> Waiter:
+    """A waiter has the options of its describe command, as in EC2, and a timeout.
+
+    `kind` is the command whose answer it waits for, and an example of what it may be given.
+    """
+    describe, example = kind
     selecting = [
         param
         for param in describe.params
@@ -78,21 +97,57 @@ def _waiter(name: str, text: str) -> Waiter:
 
 image_available = _waiter(
     "image-available",
+    _IMAGES,
     """Wait until images are available.
 
     Ends with status 14 as soon as one has failed, since it can never become available.
     """,
 )
-image_exists = _waiter("image-exists", "Wait until images exist.")
+image_exists = _waiter("image-exists", _IMAGES, "Wait until images exist.")
+image_exported = _waiter(
+    "image-exported",
+    _EXPORTS,
+    """Wait until images are exported.
+
+    Ends with status 14 as soon as one of the tasks has failed or was cancelled.
+    """,
+)
+image_imported = _waiter(
+    "image-imported",
+    _IMAGE_IMPORTS,
+    """Wait until images are imported.
+
+    Ends with status 14 as soon as one of the tasks has failed or was cancelled.
+    """,
+)
 snapshot_completed = _waiter(
     "snapshot-completed",
+    _SNAPSHOTS,
     """Wait until snapshots are completed.
 
     Ends with status 14 as soon as one is in error, since it can never be completed.
     """,
 )
+snapshot_imported = _waiter(
+    "snapshot-imported",
+    _SNAPSHOT_IMPORTS,
+    """Wait until snapshots are imported.
+
+    Ends with status 14 as soon as one of the tasks has failed or was cancelled.
+    """,
+)
+store_image_task_complete = _waiter(
+    "store-image-task-complete",
+    _STORE_TASKS,
+    """Wait until images are stored in their buckets.
+
+    Ends with status 14 as soon as one of the tasks has failed or was cancelled. An attempt that
+    was repeated does not count.
+    """,
+)
 volume_available = _waiter(
     "volume-available",
+    _VOLUMES,
     """Wait until volumes are available.
 
     That is when their disks are there and nobody has them open for writing.
@@ -100,6 +155,7 @@ volume_available = _waiter(
 )
 volume_deleted = _waiter(
     "volume-deleted",
+    _VOLUMES,
     """Wait until volumes are deleted.
 
     That is when the region does not know one of them any more.
@@ -107,6 +163,7 @@ volume_deleted = _waiter(
 )
 volume_in_use = _waiter(
     "volume-in-use",
+    _VOLUMES,
     """Wait until volumes are in use.
 
     That is when somebody has their disks open for writing, or a virtual machine has locked them.
@@ -118,8 +175,18 @@ wait = LazyGroup(
     {
         "image-available": Entry(__name__, "image_available", "Wait until images are available."),
         "image-exists": Entry(__name__, "image_exists", "Wait until images exist."),
+        "image-exported": Entry(__name__, "image_exported", "Wait until images are exported."),
+        "image-imported": Entry(__name__, "image_imported", "Wait until images are imported."),
         "snapshot-completed": Entry(
             __name__, "snapshot_completed", "Wait until snapshots are completed."
+        ),
+        "snapshot-imported": Entry(
+            __name__, "snapshot_imported", "Wait until snapshots are imported."
+        ),
+        "store-image-task-complete": Entry(
+            __name__,
+            "store_image_task_complete",
+            "Wait until images are stored in their buckets.",
         ),
         "volume-available": Entry(
             __name__, "volume_available", "Wait until volumes are available."

@@ -24,25 +24,6 @@ _IMAGES = {
         "describe-images shows the SourceImageId of a copy; describe-snapshots the parent of each"
         " snapshot in its member Amictl"
     ),
-    "export-image": (
-        "this version writes raw files: use launch-image or create-volume, and qemu-img convert"
-        " for another format"
-    ),
-    "import-image": (
-        "convert the disks with qemu-img convert -O raw and use create-image; nothing is changed"
-        " inside of the guest"
-    ),
-    "describe-import-image-tasks": "create-image is done when it ends, so nothing is left to watch",
-    "describe-export-image-tasks": "launch-image is done when it ends, so nothing is left to watch",
-    "create-store-image-task": (
-        "this version does not pack an image into one object; copy the whole directory of a"
-        " region, and use check-store on the copy"
-    ),
-    "describe-store-image-tasks": "this version does not pack images into objects",
-    "create-restore-image-task": (
-        "this version has no packed images to restore from; a directory that holds a copied region"
-        " is opened with --store"
-    ),
 } | same(
     "nothing outside of the region uses its images, so there is no use to report; describe-images"
     " shows LastLaunchedTime",
@@ -76,13 +57,6 @@ _ACCESS = (
 
 _SNAPSHOTS = (
     {
-        "import-snapshot": (
-            "create-snapshot reads a raw disk image file directly; qemu-img convert -O raw makes"
-            " one of VMDK, VHD or qcow2"
-        ),
-        "describe-import-snapshot-tasks": (
-            "create-snapshot shows its progress itself; describe-snapshots does for --no-wait"
-        ),
         "modify-snapshot-tier": (
             "a store has one tier; the content of a snapshot is deduplicated, and alone it would"
             " take more room than it does now"
@@ -123,7 +97,7 @@ _VOLUMES = {
         "amictl does not watch disks: use smartctl for the disk, verify-snapshot --against for"
         " the content"
     ),
-    "import-volume": "use create-snapshot on the disk image file",
+    "import-volume": "use import-snapshot on the disk image file",
     "create-replace-root-volume-task": (
         "stop the machine and use create-volume --in-place on its root disk"
     ),
@@ -138,16 +112,20 @@ _VOLUMES = {
 )
 
 _TASKS = {
-    "bundle-instance": "create-image takes disks of any system; Amazon ended bundling itself",
-    "cancel-bundle-task": "there are no bundle tasks",
-    "describe-bundle-tasks": "there are no bundle tasks; describe-images shows pending images",
+    "bundle-instance": (
+        "it bundled Windows machines, and EC2 no longer supports it; use create-image for the disks"
+        " of any system, bundle-image for a bundle of a Linux disk"
+    ),
+    "cancel-bundle-task": "EC2 no longer supports bundle tasks; interrupt bundle-image with Ctrl-C",
+    "describe-bundle-tasks": (
+        "EC2 no longer supports bundle tasks; bundle-image is done when it ends"
+    ),
     "cancel-conversion-task": "there are no conversion tasks",
     "describe-conversion-tasks": "there are no conversion tasks",
     "cancel-export-task": "there are no export tasks",
     "describe-export-tasks": "there are no export tasks",
-    "cancel-import-task": "there are no import tasks; interrupt create-snapshot with Ctrl-C",
-    "import-instance": "use create-image on the disk image files of the machine",
-    "create-instance-export-task": "use launch-image, which writes raw files and a QEMU command",
+    "import-instance": "use import-image on the disk image files of the machine",
+    "create-instance-export-task": "use export-image, or launch-image if there are several disks",
 }
 
 _MACHINES = (

@@ -18,6 +18,13 @@ _NO_ZONE = "a region is one directory and has no zones; you choose the path of t
 _NO_ACCOUNTS = "a region has one owner, and nobody else whom a permission could be given to"
 _FROM_FILES = "amictl knows disk image files, not machines; name the files, the root disk first"
 _IDENTITY = "a key is an age identity of its usual kind; import-key takes others"
+_NO_ROLE = "the rights are those of who runs the command; leave it out"
+_NO_TOKEN = "what is there already is not stored again, and a second run makes another task"
+_NO_UPLOAD = "nobody measures who uploaded a disk, and when; leave it out"
+_LICENSE = "what a system is licensed for is between you and its maker; leave it out"
+_NO_LICENSE = dict.fromkeys(
+    ("--license-specifications", "--license-type", "--usage-operation"), _LICENSE
+)
 
 _NO_DURATION = "a copy runs as fast as it can, and no faster for being told"
 _NO_DESTINATION = "there are no local zones; --region says where the copy goes"
@@ -86,6 +93,19 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--include-managed-resources": "no service manages volumes in your place",
         "--no-include-managed-resources": "no service manages volumes; leave it out",
     },
+    "export-image": {"--client-token": _NO_TOKEN, "--role-name": _NO_ROLE},
+    "import-image": _NO_LICENSE
+    | {
+        "--client-data": _NO_UPLOAD,
+        "--client-token": _NO_TOKEN,
+        "--hypervisor": "a disk does not depend on it",
+        "--role-name": _NO_ROLE,
+    },
+    "import-snapshot": {
+        "--client-data": _NO_UPLOAD,
+        "--client-token": _NO_TOKEN,
+        "--role-name": _NO_ROLE,
+    },
     "list-rules": {"--lock-state": "rules are not locked here, so that all have one state"},
     "lock-snapshot": {
         "--cool-off-period": "it belongs to compliance mode, which nothing here could enforce",
@@ -110,7 +130,6 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--billing-products": "nothing here is billed",
         "--ena-support": "network adapters are emulated by your hypervisor",
         "--no-ena-support": "network adapters are emulated by your hypervisor; leave it out",
-        "--image-location": "this version does not read bundles; use --block-device-mappings",
         "--imds-support": "the metadata service of a machine is not amictl's",
         "--kernel-id": "a kernel is part of the root disk, since all images are hvm",
         "--ramdisk-id": "an initial RAM disk is part of the root disk, since all images are hvm",
@@ -141,16 +160,15 @@ WAITERS: dict[str, str] = (
         "instance-exists instance-running instance-status-ok instance-stopped instance-terminated"
         " system-status-ok password-data-available",
     )
+    | {"bundle-task-complete": "bundle-image is done when it ends, so nothing is left to wait for"}
     | same(
         "there are no such tasks here",
-        "bundle-task-complete conversion-task-cancelled conversion-task-completed"
+        "conversion-task-cancelled conversion-task-completed"
         " conversion-task-deleted export-task-cancelled export-task-completed",
     )
     | {
         "image-usage-report-available": "there are no usage reports here",
         "key-pair-exists": "logins are part of the content of a disk",
-        "snapshot-imported": "nothing is imported; for create-snapshot use snapshot-completed",
-        "store-image-task-complete": "this version does not pack images into objects",
     }
 )
 """Why a waiter of EC2 is not here."""

@@ -1,0 +1,145 @@
+"""CreateStoreImageTask: an image becomes one object in a bucket."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from amictl.archives import manifests
+from amictl.archives.sealing import Sealing, recipients_of
+from amictl.archives.segments import REUSE_HALF
+from amictl.archives.stream import Sign
+from amictl.archives.writing import Packing, require_archivable, write_archive
+from amictl.errors import DryRunError, KeyUnavailableError, UnsupportedError
+from amictl.model import facts
+from amictl.model.archives import Manifest, object_key
+from amictl.model.records import SnapshotCore
+from amictl.model.surroundings import Surroundings
+from amictl.model.tasks import STORE_IMAGE, TaskRecord, new_task
+from amictl.storage.objects import ObjectBucket, require_key, taken
+from amictl.store import tasks
+from amictl.store.authenticity import require_authentic
+from amictl.store.image_states import available_image
+from amictl.store.store import Store
+
+OnBegun = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreImageRequest:
+    """`bucket_name` is what the user calls the bucket, with the folder in it that `prefix` names.
+
+    `recipients` are those besides the ones of the image's keys; an image that is plain is sealed
+    if there are any. `sign` makes the signature. `reuse_from` is as in `archives.writing.Packing`.
+    """
+
+    image_id: str
+    bucket_name: str
+    prefix: str = ""
+    object_tags: dict[str, str] = field(default_factory=dict)
+    storage_class: str | None = None
+    recipients: tuple[str, ...] = ()
+    sign: Sign | None = None
+    reuse_from: float = REUSE_HALF
+    dry_run: bool = False
+
+
+def store_image(
+    store: Store,
+    bucket: ObjectBucket,
+    request: StoreImageRequest,
+    surroundings: Surroundings,
+    on_begun: OnBegun,
+) -> dict[str, Any]:
+    """`{"ObjectKey": …}` once the object is there, whole and durable.
+
+    `on_begun` is called with it as soon as the task can be seen; what fails before that leaves no
+    task, what fails at all no object. Raises ImageNotFoundError, SnapshotNotFoundError,
+    ConflictError for an image or a snapshot that cannot be stored, ObjectExistsError if the bucket
+    has the image already; KeyUnavailableError, CorruptStoreError where something is damaged or
+    forged, UnsupportedError, UsageError, StorageError.
+    """
+    store.require_features("write")  # the task is noted
+    image, _ = available_image(store, request.image_id)
+    location = image.fact(facts.IMAGE_LOCATION)
+    if location is not None:
+        raise UnsupportedError(
+            f"{image.image_id} is an instance-store image, whose disks are not in the region",
+            hint=f"it is in a bucket already: amictl download-bundle fetches {location}",
+        )
+    disks = manifests.disks_of(store, image)
+    require_authentic(store, image)
+    for core in disks:
+        require_authentic(store, core)
+    require_archivable(disks)
+    packing = Packing(_sealing(store, disks, request.recipients), request.sign, request.reuse_from)
+    manifest = manifests.manifest_of(
+        store,
+        image,
+        disks,
+        surroundings.random_bytes(16),
+        surroundings.now(),
+        is_sealed=packing.sealing is not None,
+    )
+    own = object_key(image.image_id)
+    key = require_key(f"{request.prefix}/{own}" if request.prefix else own)
+    if request.dry_run:
+        if bucket.exists(key):
+            raise taken(bucket.where(key))
+        raise DryRunError
+    with (
+        bucket.create(
+            key, _metadata(manifest), request.object_tags, request.storage_class
+        ) as writer,
+        tasks.running(store, _task(request, own, disks, surroundings), surroundings) as task,
+    ):
+        result = {"ObjectKey": own}
+        on_begun(result)
+        write_archive(store, manifest, disks, writer, packing, task)
+        writer.finish()
+    return result
+
+
+def _sealing(
+    store: Store, disks: Sequence[SnapshotCore], further: tuple[str, ...]
+) -> Sealing | None:
+    """How members are sealed; None for a plain image that is wrapped to nobody.
+
+    Raises KeyUnavailableError, UsageError for what is no recipient.
+    """
+    found = {core.domain: store.key_id(core.domain) for core in disks}
+    key_ids = [key_id for key_id in found.values() if key_id is not None]
+    if not key_ids and not further:
+        return None
+    if store.keyring is None:
+        raise KeyUnavailableError("there are no keys here to seal the archive to")
+    return Sealing(store.keyring, recipients_of(store.keyring, key_ids, further))
+
+
+def _metadata(manifest: Manifest) -> dict[str, str]:
+    """What is said of the object in EC2's words; of an encrypted image nothing that tells what it
+    is.
+    """
+    image = manifest.image
+    clear = {
+        "ami-registration-date": image.creation_date,
+        "ami-owner-account": image.owner_id,
+        "ami-store-date": manifest.stored,
+    }
+    if manifest.encrypted:
+        return clear
+    return clear | {"ami-name": image.name, "ami-description": image.description}
+
+
+def _task(
+    request: StoreImageRequest,
+    own_key: str,
+    disks: Sequence[SnapshotCore],
+    surroundings: Surroundings,
+) -> TaskRecord:
+    return replace(
+        new_task(STORE_IMAGE, surroundings),
+        image_id=request.image_id,
+        bucket=request.bucket_name,
+        object_key=own_key,
+        total=sum(core.size_bytes for core in disks),
+    )

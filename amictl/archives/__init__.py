@@ -1,0 +1,1 @@
+"""One object that holds an image: written, read, verified and restored. amictl-archive(5)."""

@@ -1,0 +1,1 @@
+"""Instance-store bundles: a manifest in XML and numbered parts. amictl-bundle(5)."""
