@@ -55,9 +55,10 @@ def manifest_of(
         _image(image, attributes),
         tuple(_disk(store, core) for core in disks),
     )
-    size = len(archive_manifest.encode(manifest))
-    if size > archive_manifest.SIZE_MAX:
-        raise UnsupportedError(f"what is known of {image.image_id} is too much: {size} bytes")
+    data = archive_manifest.encode(manifest)
+    if len(data) > archive_manifest.SIZE_MAX:
+        raise UnsupportedError(f"what is known of {image.image_id} is too much: {len(data)} bytes")
+    archive_manifest.decode(data, f"what is known of {image.image_id}")  # as every reader will
     return manifest
 
 
