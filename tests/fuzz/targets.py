@@ -35,7 +35,7 @@ from amictl.formats.framing import checksum
 from amictl.keys import age_headers
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, StoreConfig
 from amictl.store.index import Run
-from tests.hostile import archives, readers
+from tests.hostile import archives
 from tests.hostile.archive_frame_vectors import FRAMES
 from tests.hostile.archive_member_vectors import MAPS
 from tests.hostile.bundle_vectors import IMAGE_SIZE, tars
