@@ -128,5 +128,6 @@ def warm() -> None:
     import amictl.bundles.reading
     import amictl.cli.shapes
     import amictl.keys.identities
+    import amictl.volumes.imports
 
     assert all((cryptography, numpy, pyrage, tomlkit, amictl))
