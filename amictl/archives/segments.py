@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from amictl.content.compressing import Compressor
 from amictl.content.naming import fingerprint
 from amictl.errors import CorruptStoreError
-from amictl.formats.archive_map import raw_frame
+from amictl.formats.archive_map import STORED_EXCESS_MAX, raw_frame
 from amictl.formats.frame import CODEC_STORED, Frame
 from amictl.model.archives import FRAME_PLAIN_MAX, SEGMENT_FRAMES_MAX, Blank, FramePlace
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Name
@@ -100,6 +100,8 @@ class SegmentPacker:
     def _keep(self, begin: int, frame: Frame) -> None:
         stored = frame.codec == CODEC_STORED
         data = raw_frame(frame.payload) if stored else bytes(frame.payload)
+        if len(data) > frame.plain_length + STORED_EXCESS_MAX:
+            return  # nothing that amictl wrote
         self._whole.append(_Made(begin, begin + frame.plain_length, data))
 
     def _cleaned(self, leaf: Leaf) -> memoryview:

@@ -11,9 +11,11 @@ from pyrage import x25519
 
 from amictl.archives.members import Disk, members
 from amictl.archives.segments import PackedSegment
+from amictl.content.compressing import Compressor
 from amictl.content.naming import fingerprint
 from amictl.formats import archive_manifest, archive_map
 from amictl.formats.archive_map import raw_frame
+from amictl.formats.frame import CODEC_ZSTD
 from amictl.model.archives import MANIFEST, MEMBER_SIZE_MAX, Blank, FramePlace, MemberMap
 from amictl.model.blockmap import Leaf
 from tests.archives.storing import content, opened, stored, table_of
@@ -114,6 +116,25 @@ def test_segments_of_which_little_can_be_taken_over_are_made_anew(workshop: Work
     archive = stored(workshop, image, prefix="all", reuse_from=0.0)
     member, _ = parts(opened(archive)["disk-0/000000.zst"])
     assert len(member.frames) > 4
+
+
+def swollen(_: Compressor, plain: memoryview) -> tuple[int, bytes]:
+    """A frame of zstd with thousands of blocks of nothing before its own."""
+    frame = raw_frame(plain)
+    return CODEC_ZSTD, frame[:10] + bytes(3) * 3000 + frame[10:]
+
+
+def test_frames_that_no_archive_may_have_are_made_anew(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = workshop.file("disk", workshop.noise(SEGMENT))
+    with monkeypatch.context() as patch:
+        patch.setattr(Compressor, "encode", swollen)  # as a foreign program may write
+        image = workshop.image("one", disk)
+    archive = stored(workshop, image, reuse_from=0.0)
+    member, frames = parts(opened(archive)["disk-0/000000.zst"])
+    assert [frame.plain_length for frame in member.frames] == [MIB] * 4
+    assert b"".join(decoded(frames, member.frames)) == disk.read_bytes()
 
 
 @pytest.mark.parametrize("blank", [Blank.HOLE, Blank.ZEROS])

@@ -19,6 +19,7 @@ from amictl.model.records import (
     Mapping,
     PendingImage,
     SnapshotCore,
+    tags_from,
 )
 from amictl.model.tasks import TaskRecord
 from tests.strategies import IMAGE_CORES, RECORDS, damaged, snapshot_cores, task_records
@@ -179,3 +180,23 @@ def test_a_task_that_cannot_be_is_refused(fields: dict[str, Any], reason: str) -
 @given(st.binary() | damaged(task_records().map(encode)))
 def test_any_bytes_are_no_task_or_a_canonical_one(data: bytes) -> None:
     assert encoded_again(data, TaskRecord) in (None, data)
+
+
+def test_the_bytes_of_a_task_never_change() -> None:
+    task = replace(
+        TASK,
+        image_id="ami-0123456789abcdef0",
+        bucket="mine",
+        object_key="ami-0123456789abcdef0.bin",
+        total=8,
+        further=tags_from({"tag:a": "b"}),
+    )
+    assert encode(task) == (
+        b'{"Bucket":"mine","Done":0,"EndTime":null,"Further":[{"Key":"tag:a","Value":"b"}],'
+        b'"ImageId":"ami-0123456789abcdef0","Kind":"store-image","Message":null,'
+        b'"ObjectKey":"ami-0123456789abcdef0.bin","SnapshotIds":[],'
+        b'"StartTime":"2026-11-22T12:00:00.000Z","State":"active",'
+        b'"TaskId":"store-0123456789abcdef0","Total":8,'
+        b'"digest":"df0411879b5b64f223fba1d49af2e9d25826d5940317c3ca05fef314ed2f40a1",'
+        b'"format":"amictl-task","version":1}\n'
+    )
