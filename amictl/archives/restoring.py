@@ -7,7 +7,7 @@ from functools import partial
 from amictl.archives.disks import OpenMember, in_parts
 from amictl.archives.reading import Archive
 from amictl.content.naming import fingerprint
-from amictl.errors import InvalidArchiveError
+from amictl.errors import CorruptStoreError, InvalidArchiveError
 from amictl.model.archives import ArchivedDisk, Blank
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, segment_length, tree_height
 from amictl.progress import Progress, Step
@@ -70,7 +70,11 @@ def _is_known(writer: Writer, block_map: Map) -> bool:
     # A disk of holes costs little to read, and its maps must agree that it is one.
     if root is None or index.knows_damage or index.find(root) is None:
         return False
-    node = writer.store.read_node(root)
+    try:
+        node = writer.store.read_node(root)
+    except CorruptStoreError:
+        writer.distrust_nodes()
+        return False
     level = 0 if isinstance(node, Leaf) else node.level
     return (level, node.plain_length) == (block_map.height, block_map.size_bytes)
 
