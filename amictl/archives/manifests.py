@@ -13,9 +13,9 @@ from amictl.model.times import timestamp
 from amictl.store import catalog
 from amictl.store.filling import damage_of
 from amictl.store.lineages import is_encrypted, lineage_of
-from amictl.store.recording import map_of
 from amictl.store.snapshot_states import completed_snapshot
 from amictl.store.store import Store
+from amictl.store.walking import map_of
 
 _OF_THE_STORE = (
     facts.SEALED,

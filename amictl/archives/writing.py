@@ -29,9 +29,8 @@ from amictl.progress import Progress, Step
 from amictl.store import catalog, layout
 from amictl.store.filling import damage_of
 from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves
+from amictl.store.walking import leaves, map_of
 
 
 @dataclass(frozen=True, slots=True)
