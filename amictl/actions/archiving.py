@@ -9,8 +9,7 @@ from amictl.archives.sealing import Sealing, recipients_of
 from amictl.archives.segments import REUSE_HALF
 from amictl.archives.stream import Sign
 from amictl.archives.writing import Packing, require_archivable, write_archive
-from amictl.errors import DryRunError, KeyUnavailableError, UnsupportedError
-from amictl.model import facts
+from amictl.errors import DryRunError, KeyUnavailableError
 from amictl.model.archives import Manifest, object_key
 from amictl.model.records import SnapshotCore
 from amictl.model.surroundings import Surroundings
@@ -61,12 +60,6 @@ def store_image(
     store.require_features("write")  # the task is noted
     image, _ = available_image(store, request.image_id)
     require_on_volumes(image)
-    location = image.fact(facts.IMAGE_LOCATION)
-    if location is not None:
-        raise UnsupportedError(
-            f"{image.image_id} is an instance-store image, whose disks are not in the region",
-            hint=f"it is in a bucket already: amictl download-bundle fetches {location}",
-        )
     disks = manifests.disks_of(store, image)
     require_authentic(store, image)
     for core in disks:

@@ -253,7 +253,7 @@ def test_an_instance_store_image_is_refused(workshop: Workshop, image: str) -> N
     core = records.decode(place.read_bytes(), ImageCore, "here")
     further = tags_from({facts.IMAGE_LOCATION: "bucket/image.manifest.xml"})
     place.write_bytes(records.encode(replace(core, mappings=(), further=further)))
-    assert "instance-store" in refused(workshop, image, UnsupportedError)
+    assert "is in the bundle" in refused(workshop, image, UnsupportedError)
 
 
 def test_without_its_key_nothing_is_begun(workshop: Workshop, identity: x25519.Identity) -> None:
