@@ -66,11 +66,12 @@ def decode(data: bytes, place: str) -> Members:
     members that follow each other as an archive has them; UnsupportedError for a newer version.
     """
     require_version(data, FORMAT, SIZE_MAX, place)
+    # Before memory is taken for each; no name has a brace.
+    refuse(data.count(b"{") > 1 + MEMBERS_MAX, f"{place} lists too many members")
     try:
         document = msgspec.json.decode(data, type=_Document)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptStoreError(f"{place} cannot be read: {error}") from error
-    refuse(len(document.members) > MEMBERS_MAX, f"{place} lists too many members")
     members = Members(
         document.archive_id,
         document.stored,

@@ -44,8 +44,11 @@ from amictl.model.tasks import (
 from amictl.model.tasks import STATES as TASK_STATES
 from amictl.model.times import parse_timestamp
 
-SIZE_MAX = 64 * 1024 * 1024
-"""The longest record, in bytes."""
+SIZE_MAX = 1024 * 1024
+"""The longest record, in bytes: who writes it decides how much memory it takes to read."""
+
+LIST_SIZE_MAX = 64 * 1024 * 1024
+"""The longest record that grows with the store."""
 
 VOLUME_SIZE_MAX = 2**63 - 1
 """The largest volume, in bytes: what the kernel can count to in a file."""
@@ -77,6 +80,8 @@ _FORMATS: dict[type, str] = {
     SeenState: "amictl-seen",
 }
 
+_LISTS = (EventLog, DamageList, CheckLog)
+
 
 def encode(record: Any) -> bytes:
     """The document of a record. Equal records give equal bytes."""
@@ -92,7 +97,7 @@ def decode(data: bytes, kind: type[Record], place: str) -> Record:
 
     A document of a newer version raises UnsupportedError.
     """
-    if len(data) > SIZE_MAX:
+    if len(data) > (LIST_SIZE_MAX if kind in _LISTS else SIZE_MAX):
         raise CorruptStoreError(f"{place} is too large for a record")
     try:
         document = msgspec.json.decode(data)

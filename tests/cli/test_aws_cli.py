@@ -52,8 +52,8 @@ OURS = {
     "delete-rule": {"--dry-run"},
     "delete-volume": {"--delete-file"},
     "export-image": {"--bucket", "--no-wait"},
-    "import-image": {"--no-wait"},
-    "import-snapshot": {"--no-wait"},
+    "import-image": FREEZING - {"--full-read"} | {"--no-reboot", "--no-wait"},
+    "import-snapshot": FREEZING - {"--full-read"} | {"--no-reboot", "--no-wait"},
     "register-image": {"--certificate"},
     "update-rule": {"--dry-run"},
 }

@@ -1,6 +1,7 @@
 """The readers that the vectors go through, each the real one: bytes in, an error or nothing out."""
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from amictl.errors import CorruptStoreError, KeyUnavailableError
 from amictl.formats import config
@@ -70,14 +71,14 @@ def read_archive(data: bytes) -> None:
         verify_disk(archive, number, Silent())
 
 
-def read_disk_image(data: bytes) -> None:
-    """All of a disk in a foreign format, as `import-snapshot` reads it."""
+def read_disk_image(data: bytes, most: int | None = None) -> None:
+    """A disk in a foreign format, as `import-snapshot` reads it: all of it, or so many segments."""
     from amictl.volumes.imports import ObjectDisk, imported_disk
 
     with ObjectDisk(Whole(data), "s3://bucket/disk", "2026-11-22T12:00:00.000Z") as source:
         disk = imported_disk(source, None)
         with disk.content() as (segments, read):
-            for index in segments:
+            for index in islice(segments, most):
                 place = index * SEGMENT_SIZE
                 read(place, memoryview(bytearray(min(SEGMENT_SIZE, disk.size_bytes - place))))
 
