@@ -28,6 +28,11 @@ def open_bucket(
     return buckets.open_bucket(bucket, environment, note), prefix
 
 
+def name_to_note(text: str) -> str:
+    """What a task says of a bucket that this text means: of a directory the whole path."""
+    return str(Path(text).absolute()) if text.startswith((".", "/")) else text
+
+
 def open_object(text: str, environment: Mapping[str, str], note: Note) -> "ObjectSource":
     """An object: s3://BUCKET/KEY, or a file; where there is no such file, an object of a bucket
     that has a name.

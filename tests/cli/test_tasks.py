@@ -152,3 +152,17 @@ def test_a_task_that_has_ended_cannot_be_cancelled(region: Home) -> None:
     assert finished.status == 14
     assert "(IncorrectState)" in finished.err
     assert "is failed: only what is at work can be cancelled" in finished.err
+
+
+def test_a_directory_is_noted_with_its_whole_path(region: Home) -> None:
+    disk = str(region.folder / "disk.raw")
+    image_id = region("create-image", "--name", "web", disk, "--quiet").out.strip()
+    (region.folder / "bucket").mkdir()
+    words = ["--image-id", image_id, "--bucket", "./bucket"]
+    assert region("create-store-image-task", *words).status == 0
+    restored = ["--bucket", "./bucket", "--object-key", f"{image_id}.bin", "--name", "again"]
+    assert region("create-restore-image-task", *restored).status == 0
+    assert region("export-image", *words, "--disk-image-format", "RAW").status == 0
+    for kind in (STORE_IMAGE, RESTORE_IMAGE, EXPORT_IMAGE):
+        finished = region(DESCRIBE[kind])
+        assert f'"{region.folder}/bucket"' in finished.out

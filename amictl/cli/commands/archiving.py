@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from amictl.cli import shapes
+from amictl.cli.buckets import name_to_note
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import FILE, StructuresType
@@ -103,7 +104,7 @@ def create_store_image_task(
 
     opened, prefix = invocation.open_bucket(bucket)
     request = archiving.StoreImageRequest(
-        bucket_name=bucket,
+        bucket_name=name_to_note(bucket),
         prefix=prefix,
         object_tags=require_tags([(tag["Key"], tag.get("Value", "")) for tag in s3_object_tags]),
         sign=signer(sign_key, user_keys.passphrases()) if sign_key else None,

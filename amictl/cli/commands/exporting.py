@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from amictl.cli import shapes
+from amictl.cli.buckets import name_to_note
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import StructureType
@@ -82,7 +83,7 @@ def export_image(
         request = exporting.ExportImageRequest(
             image_id=options["image_id"],
             disk_image_format=options["disk_image_format"].upper(),
-            bucket=location["S3Bucket"],
+            bucket=name_to_note(location["S3Bucket"]),
             folder=folder,
             prefix=location.get("S3Prefix", ""),
             description=options["description"],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from amictl.cli.buckets import name_to_note
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import FILE
@@ -119,7 +120,7 @@ def create_restore_image_task(
     image_tags, snapshot_tags = tags_of(tag_specifications, "image", "snapshot")
     open_key, trusted = _keys(identity, trusted_keys)
     request = unarchiving.RestoreImageRequest(
-        bucket,
+        name_to_note(bucket),
         object_key,
         image_tags=image_tags,
         snapshot_tags=snapshot_tags,
