@@ -10,7 +10,7 @@ from amictl.storage import object_words
 from amictl.storage.attempts import Patience
 from amictl.storage.object_requests import Requests
 from amictl.storage.places import BucketPlace
-from amictl.storage.refusals import NotKnownError
+from amictl.storage.refusals import DeniedError, NotKnownError
 from amictl.storage.unfinished_uploads import PROBE, UnfinishedUploads, let_go
 
 _KEPT = "conditions"
@@ -65,9 +65,7 @@ def _probe(requests: Requests, key: str, unfinished: UnfinishedUploads) -> bool:
         requests.ask("PutObject", key, **object_words.checked(b"1"))
         return _is_put_refused(requests, key) and _is_completion_refused(requests, key, unfinished)
     finally:
-        with suppress(AmictlError):
-            requests.ask("DeleteObject", key)
-        let_go(note, ended=True)
+        let_go(note, ended=_is_removed(requests, "DeleteObject", key))
 
 
 def _is_put_refused(requests: Requests, key: str) -> bool:
@@ -95,7 +93,16 @@ def _is_completion_refused(requests: Requests, key: str, unfinished: UnfinishedU
     except (NotKnownError, ObjectNotFoundError):  # the latter after a reply that was lost
         pass
     finally:
-        with suppress(AmictlError):
-            requests.ask("AbortMultipartUpload", key, **upload)
-        let_go(note, ended=True)
+        let_go(note, ended=_is_removed(requests, "AbortMultipartUpload", key, **upload))
     return False
+
+
+def _is_removed(requests: Requests, operation: str, key: str, **words: str) -> bool:
+    """Whether what was tried with is gone, or nobody may remove it."""
+    try:
+        requests.ask(operation, key, **words)
+    except (DeniedError, ObjectNotFoundError):
+        pass
+    except AmictlError:
+        return False
+    return True

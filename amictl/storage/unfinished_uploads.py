@@ -54,41 +54,54 @@ class UnfinishedUploads:
         """End the uploads that killed commands of this machine left, and those of other machines
         for this key that nobody goes on with. Raises StorageError.
         """
-        ours = self._end_noted()
+        alive = self._end_noted()
         try:
             for upload_id in self._listed(key):
-                if upload_id not in ours:
+                if upload_id not in alive:
                     self._end(self._requests.full(key), upload_id)
         except (DeniedError, NotKnownError) as error:
-            self._note(
-                f"uploads that others left behind are not looked for: {error.message};"
-                " a lifecycle rule removes them: amictl-buckets(7)"
-            )
+            self._say("looked for", error)
 
     def _end_noted(self) -> set[str]:
-        """End the uploads whose notes nobody holds; the others, which are alive."""
+        """End what has a note that nobody holds; the uploads that are alive."""
         alive = set()
-        with suppress(OSError):
-            for path in self.folder.glob(f"{_STAGED}*"):
-                with suppress(OSError):
-                    if time.time() - path.stat().st_mtime > _LONG_AGO.total_seconds():
-                        path.unlink()
+        self._remove_staged()
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
-            with suppress(CorruptStoreError):
+            try:
                 found = read_held(path)
-                if found is None:
-                    continue
-                noted = _decoded(found[0])
-                if found[1]:
-                    alive.add(noted.get("UploadId", ""))
-                    continue
-                if {"Key", "UploadId"} <= noted.keys():
-                    self._end(noted["Key"], noted["UploadId"])
-                elif PROBE in noted.get("Key", ""):
-                    self._requests.ask("DeleteObject", "", Key=noted["Key"])
-                with suppress(OSError):
-                    path.unlink()
+            except (CorruptStoreError, StorageError):
+                continue
+            noted = _decoded(found[0]) if found else {}
+            if found and found[1]:
+                alive.add(noted.get("UploadId", ""))
+                continue
+            try:
+                self._end_one(noted)
+            except (DeniedError, NotKnownError) as error:
+                self._say("ended", error)
+            with suppress(OSError):
+                path.unlink()
         return alive
+
+    def _remove_staged(self) -> None:
+        """Remove the notes of long ago that never got their name."""
+        for path in self.folder.glob(f"{_STAGED}*"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _LONG_AGO.total_seconds():
+                    path.unlink()
+
+    def _say(self, what: str, error: DeniedError | NotKnownError) -> None:
+        self._note(
+            f"uploads that were left behind are not {what}: {error.message};"
+            " a lifecycle rule removes them: amictl-buckets(7)"
+        )
+
+    def _end_one(self, noted: Mapping[str, str]) -> None:
+        """End an upload, or remove a probe. Raises StorageError."""
+        if {"Key", "UploadId"} <= noted.keys():
+            self._end(noted["Key"], noted["UploadId"])
+        elif PROBE in noted.get("Key", ""):
+            self._requests.ask("DeleteObject", "", Key=noted["Key"])
 
     def _end(self, full_key: str, upload_id: str) -> None:
         """Raises StorageError; nothing if it has ended already."""

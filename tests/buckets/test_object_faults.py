@@ -22,7 +22,7 @@ from tests.buckets.servers import Region
 HASTY = Patience(attempts=4, first_wait_seconds=0.02, timeout_seconds=0.7, bulk_timeout_seconds=1)
 PASSING = ("503", "reset", "stall", "cut body", "lost reply", "truncated list")
 LIES = ("wrong length", "error in 200", "endless body", "elsewhere")
-LARGE = random.Random(1).randbytes(2 * PART + 100_000)
+LARGE = random.Random(1).randbytes(PART + 100_000)
 SMALL = LARGE[:100_000]
 
 

@@ -1,5 +1,6 @@
 """Buckets of objects with less than amictl would like: conditions, permissions, memories."""
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -149,6 +150,19 @@ def test_a_damaged_note_of_an_upload_is_removed(objects: Objects, text: bytes) -
     objects.put("other", b"")
     assert [path.name for path in note.iterdir()] == ["conditions"]
     assert objects.get("object") == b"content"
+
+
+def test_a_dead_upload_that_may_not_be_ended_is_told_and_forgotten(
+    objects: Objects, proxy: Proxy
+) -> None:
+    objects.put("first", b"", proxy.url)
+    assert objects.region is not None
+    (notes,) = {path.parent for path in objects.region.cache.rglob("conditions")}
+    (notes / "1.upload").write_text(json.dumps({"Key": "some/prefix/x", "UploadId": "1"}))
+    proxy.denied = ("DELETE",)
+    objects.put("second", b"", proxy.url)
+    assert "s3:AbortMultipartUpload" in objects.notes[0]
+    assert not (notes / "1.upload").exists()
 
 
 def test_a_server_that_is_not_there_is_told(objects: Objects) -> None:
