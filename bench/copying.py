@@ -2,7 +2,7 @@
 """Measure what encryption costs: resealing in memory, encrypting copies, encrypted snapshots.
 
 In memory the frames of one image go into another domain, against AES-256-GCM over the same bytes
-with the same threads. On disk a copy that encrypts is measured against writing the same stored
+with as many processes. On disk a copy that encrypts is measured against writing the same stored
 bytes to a new file and syncing it, and a full encrypted snapshot against a plain one. Steps are
 taken by turns; the figures are medians. The interpreter that runs this must have amictl.
 """
@@ -14,8 +14,8 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,18 @@ import peers
 import tables
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from amictl.content.domains import PLAIN, SealedDomain
+from amictl.content.domains import PLAIN, Domain, SealedDomain
+from amictl.content.resealing import ChunkNames
 from amictl.content.sealing import derive
 from amictl.formats import frame as frame_format
+from amictl.formats.frame import STORED_SIZE_MAX
+from amictl.formats.framing import Buffer
 from amictl.store.carrying import Carrier, ResealedFrames
+from amictl.store.forking import Child, Line, fork
 from amictl.store.opening import open_store
 
 MEMORY_BYTES = 192 * 1024 * 1024
-THREADS = len(os.sched_getaffinity(0))
+PROCESSES = len(os.sched_getaffinity(0))
 LEVEL = 3
 Step = Callable[[], float]
 
@@ -70,17 +74,35 @@ def frames_of(directory: Path) -> list[bytearray]:
     return found
 
 
-Whole = tuple[bytearray, frozenset[bytes]]
-"""A frame, and the names of all its chunks."""
+Whole = tuple[memoryview, ChunkNames]
+"""A frame, and the names of all its chunks, as its leaf has them."""
 
 
-def in_threads(work: Callable[[Sequence[Whole]], None], frames: Sequence[Whole]) -> float:
-    """Seconds until each of THREADS threads has done its share."""
-    shares = [frames[at::THREADS] for at in range(THREADS)]
-    with ThreadPoolExecutor(THREADS) as pool:
+def in_processes(work: Callable[[Sequence[Whole]], None], frames: Sequence[Whole]) -> Step:
+    """A step that takes until each of PROCESSES processes, as copies have them, has done its share.
+
+    They are forked before, and end with this one.
+    """
+    children: list[Child] = []
+
+    def live(share: Sequence[Whole], line: Line) -> None:
+        while True:
+            line.receive()
+            work(share)
+            line.send(None)
+
+    for at in range(PROCESSES):
+        fork(partial(live, frames[at::PROCESSES]), children)
+
+    def step() -> float:
         begin = time.perf_counter()
-        list(pool.map(work, shares))
+        for child in children:
+            child.line.send(None)
+        for child in children:
+            child.answer()
         return time.perf_counter() - begin
+
+    return step
 
 
 def bare(frames: Sequence[Whole]) -> None:
@@ -95,22 +117,31 @@ def carried(make: Callable[[], Carrier]) -> Callable[[Sequence[Whole]], None]:
     """All frames through a carrier, all of whose chunks are used."""
 
     def work(frames: Sequence[Whole]) -> None:
-        carrier = make()
+        carrier, space = make(), memoryview(bytearray(STORED_SIZE_MAX))
         for frame, names in frames:
-            carrier.carry(frame, names)
+            carrier.carry(frame, names, space)
 
     return work
 
 
-def whole(frames: Iterable[bytearray]) -> list[Whole]:
-    """Frames with the names of their chunks."""
-    return [(frame, frozenset(frame_format.clear_part(frame).names)) for frame in frames]
+def whole(frame: Buffer, source: Domain, target: SealedDomain) -> Whole:
+    """A frame with the names of its chunks."""
+    decoded = source.decode_frame(frame_format.clear_part(frame))
+    plain = decoded.plain_names or decoded.names
+    both = zip(plain, target.stored_names(plain), strict=True)
+    return memoryview(frame), dict(zip(decoded.names, both, strict=True))
+
+
+def sealed(frames: Sequence[Whole], make: Callable[[], Carrier]) -> list[bytes]:
+    """Frames as a carrier makes them."""
+    carrier, space = make(), memoryview(bytearray(STORED_SIZE_MAX))
+    return [bytes(space[: carrier.carry(*frame, space).size]) for frame in frames]
 
 
 def sealing(directory: Path, rounds: int) -> dict[str, Any]:
     """In memory."""
-    frames = whole(frames_of(directory))
     first, second = (SealedDomain(bytes([at]) * 16, derive(bytes(32), b"x" * 16)) for at in (1, 2))
+    frames = [whole(frame, PLAIN, first) for frame in frames_of(directory)]
 
     def plain() -> Carrier:
         return ResealedFrames(PLAIN, first, LEVEL, os.urandom)
@@ -118,13 +149,12 @@ def sealing(directory: Path, rounds: int) -> dict[str, Any]:
     def other() -> Carrier:
         return ResealedFrames(first, second, LEVEL, os.urandom)
 
-    sealer = plain()
-    sealed = whole([bytearray(sealer.carry(frame, names).data) for frame, names in frames])
+    others = [whole(frame, first, second) for frame in sealed(frames, plain)]
     found: dict[str, Any] = in_turn(
         {
-            "bare": lambda: in_threads(bare, frames),
-            "plain to a key": lambda: in_threads(carried(plain), frames),
-            "key to key": lambda: in_threads(carried(other), sealed),
+            "bare": in_processes(bare, frames),
+            "plain to a key": in_processes(carried(plain), frames),
+            "key to key": in_processes(carried(other), others),
         },
         rounds,
     )

@@ -13,8 +13,8 @@ from amictl.model.records import SnapshotCore
 from amictl.store import catalog, garbage, recycling
 from amictl.store.garbage import Limits
 from amictl.store.index import ABSENT
-from amictl.store.recording import map_of
 from amictl.store.store import Store
+from amictl.store.walking import map_of
 
 _SHARED = -1
 _UNKNOWN = -1

@@ -18,7 +18,7 @@ from amictl.model.tasks import STORE_IMAGE, TaskRecord, new_task
 from amictl.storage.objects import ObjectBucket, require_key, taken
 from amictl.store import tasks
 from amictl.store.authenticity import require_authentic
-from amictl.store.image_states import available_image
+from amictl.store.image_states import available_image, require_on_volumes
 from amictl.store.store import Store
 
 OnBegun = Callable[[dict[str, Any]], None]
@@ -60,6 +60,7 @@ def store_image(
     """
     store.require_features("write")  # the task is noted
     image, _ = available_image(store, request.image_id)
+    require_on_volumes(image)
     location = image.fact(facts.IMAGE_LOCATION)
     if location is not None:
         raise UnsupportedError(

@@ -16,9 +16,8 @@ from amictl.model.records import SnapshotCore
 from amictl.store import catalog
 from amictl.store.authenticity import require_authentic
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import changed_leaves, leaf_at, leaves, read_leaf_at
+from amictl.store.walking import changed_leaves, leaf_at, leaves, map_of, read_leaf_at
 from amictl.volumes.targets import NewFile
 
 BLOCK_SIZE = 524_288

@@ -27,7 +27,7 @@ from amictl.model.surroundings import Surroundings
 from amictl.storage.disk import Disk, as_storage_error
 from amictl.storage.object_files import DirectoryBucket
 from amictl.storage.objects import ObjectBucket
-from amictl.store.image_states import registered_image
+from amictl.store.image_states import registered_image, require_on_volumes
 from amictl.store.lineages import is_encrypted
 from amictl.store.serving import ServedSnapshot
 from amictl.store.snapshot_states import completed_snapshot
@@ -207,13 +207,8 @@ def _keys(request: BundleImageRequest) -> BundleKeys:
             f"the certificate {str(request.certificate)!r} is not of the private key"
             f" {str(request.private_key)!r}"
         )
-    ec2 = user if request.ec2_certificate is None else None
-    return BundleKeys(private, user, ec2 or rsa_keys.read_public_key(_given(request)))
-
-
-def _given(request: BundleImageRequest) -> Path:
-    assert request.ec2_certificate is not None
-    return request.ec2_certificate
+    ec2 = request.ec2_certificate
+    return BundleKeys(private, user, user if ec2 is None else rsa_keys.read_public_key(ec2))
 
 
 def _wanted(
@@ -247,6 +242,7 @@ def _wanted(
 def _only_disk(store: Store, image_id: str) -> tuple[ImageCore, SnapshotCore]:
     """Raises UnsupportedError for an image that a bundle cannot hold, ConflictError."""
     image, _ = registered_image(store, image_id)
+    require_on_volumes(image)
     if image.platform == "windows":
         raise _no_windows(image_id)
     mapped = [one.snapshot_id for one in image.mappings if one.snapshot_id is not None]

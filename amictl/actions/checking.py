@@ -19,9 +19,8 @@ from amictl.store.authenticity import require_authentic
 from amictl.store.checking import StoreCheck
 from amictl.store.parallel import PerThread, in_order, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves, read_leaf_at, with_others
+from amictl.store.walking import leaves, map_of, read_leaf_at, with_others
 from amictl.volumes.extents import all_segments, data_segments, read_segment
 from amictl.volumes.sources import open_read_only
 from amictl.volumes.targets import is_device

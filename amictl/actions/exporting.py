@@ -19,7 +19,7 @@ from amictl.storage.disk import as_storage_error
 from amictl.storage.objects import ObjectBucket, ObjectWriter
 from amictl.store import catalog, tasks
 from amictl.store.authenticity import require_authentic
-from amictl.store.image_states import AVAILABLE, registered_image, unavailable
+from amictl.store.image_states import AVAILABLE, registered_image, require_on_volumes, unavailable
 from amictl.store.lineages import is_encrypted
 from amictl.store.serving import ServedSnapshot
 from amictl.store.store import Store
@@ -123,6 +123,7 @@ def _available(store: Store, image_id: str) -> ImageCore:
 
 def _disk_of(store: Store, image: ImageCore) -> SnapshotCore:
     """The only disk of an image, if it may be exported."""
+    require_on_volumes(image)
     mapped = [one.snapshot_id for one in image.mappings if one.snapshot_id is not None]
     cores = [catalog.read_snapshot(store, snapshot_id) for snapshot_id in mapped]
     if any(map(is_encrypted, cores)):

@@ -103,7 +103,8 @@ def import_snapshot(
     task = model.new_task(model.IMPORT_SNAPSHOT, surroundings)
     text = request.description or f"Created by ImportSnapshot({task.task_id})"
     asked = ImportedSnapshots(request.encryption, text, request.snapshot_tags)
-    with _planned(store, (request.container,), request.freeze, asked, surroundings) as (one,):
+    freeze = request.freeze.without_commands() if request.dry_run else request.freeze
+    with _planned(store, (request.container,), freeze, asked, surroundings) as (one,):
         if request.dry_run:
             raise DryRunError
         task = _described(task, (one,), request.description, request.tags)
@@ -142,7 +143,8 @@ def import_image(
     text = f"Created by ImportImage({task.task_id}) for {image_id}"
     asked = ImportedSnapshots(request.encryption, text, request.snapshot_tags)
     to_read = [one for one in containers if one.snapshot_id is None]
-    with _planned(store, to_read, request.freeze, asked, surroundings) as disks:
+    freeze = request.freeze.without_commands() if request.dry_run else request.freeze
+    with _planned(store, to_read, freeze, asked, surroundings) as disks:
         wanted = _image_request(store, request, (task.task_id, image_id), surroundings)
         core = _image_core(store, wanted, containers, disks)
         if request.dry_run:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from amictl.errors import UnsupportedError
+from amictl.errors import CorruptStoreError
 from amictl.formats import archive_manifest
 from amictl.formats.archive_manifest import mapped_snapshots
 from amictl.model import facts
@@ -11,10 +11,11 @@ from amictl.model.records import Attributes, ImageCore, SnapshotCore, Tag, tags_
 from amictl.model.tags import users_tags
 from amictl.model.times import timestamp
 from amictl.store import catalog
+from amictl.store.filling import damage_of
 from amictl.store.lineages import is_encrypted, lineage_of
-from amictl.store.recording import map_of
 from amictl.store.snapshot_states import completed_snapshot
 from amictl.store.store import Store
+from amictl.store.walking import map_of
 
 _OF_THE_STORE = (
     facts.SEALED,
@@ -45,7 +46,7 @@ def manifest_of(
 ) -> Manifest:
     """What the archive of an image with these disks says of it.
 
-    Raises KeyUnavailableError, CorruptStoreError; UnsupportedError if it is too much.
+    Raises KeyUnavailableError; CorruptStoreError, also for what no archive can say.
     """
     attributes = catalog.read_attributes(store, image.image_id)
     manifest = Manifest(
@@ -55,9 +56,8 @@ def manifest_of(
         _image(image, attributes),
         tuple(_disk(store, core) for core in disks),
     )
-    size = len(archive_manifest.encode(manifest))
-    if size > archive_manifest.SIZE_MAX:
-        raise UnsupportedError(f"what is known of {image.image_id} is too much: {size} bytes")
+    # As every reader will, which refuses what is too long, too.
+    archive_manifest.decode(archive_manifest.encode(manifest), f"what is known of {image.image_id}")
     return manifest
 
 
@@ -105,7 +105,10 @@ def _disk(store: Store, core: SnapshotCore) -> ArchivedDisk:
 
 def _plain_root(store: Store, core: SnapshotCore) -> str | None:
     root = map_of(core).root
-    return store.read_node(root).plain_name.hex() if root else None
+    try:
+        return store.read_node(root).plain_name.hex() if root else None
+    except CorruptStoreError as error:
+        raise damage_of(core, [(0, core.size_bytes, error.message)]) from error
 
 
 def _in_order(tags: tuple[Tag, ...]) -> tuple[Tag, ...]:

@@ -6,7 +6,7 @@ amictl-archive(5), SEALING.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from amictl.errors import KeyUnavailableError, UsageError
+from amictl.errors import UsageError
 from amictl.formats.framing import Buffer
 from amictl.keys import age_headers
 
@@ -42,15 +42,12 @@ class Sealing:
 
     def seal(self, pieces: list[Buffer]) -> list[Buffer]:
         """One age file of these pieces, in pieces; `pieces` is used up, so that memory holds both
-        only in part. Raises KeyUnavailableError.
+        only in part.
         """
-        from pyrage import EncryptError, encrypt_io
+        from pyrage import encrypt_io
 
         sealed = _Sealed()
-        try:
-            encrypt_io(_Plain(pieces), sealed, [self._recipient])
-        except EncryptError as error:
-            raise KeyUnavailableError(f"a member cannot be sealed: {error}") from None
+        encrypt_io(_Plain(pieces), sealed, [self._recipient])
         return sealed.pieces
 
 
@@ -80,9 +77,6 @@ class _Sealed:
     def write(self, data: bytes) -> int:
         self.pieces.append(data)
         return len(data)
-
-    def flush(self) -> None:
-        pass
 
 
 def recipients_of(keyring: Recipients, key_ids: Sequence[str], further: Sequence[str]) -> list[str]:

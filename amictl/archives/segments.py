@@ -14,9 +14,8 @@ from amictl.model.records import SnapshotCore
 from amictl.store.filling import damage_of
 from amictl.store.lineages import lineage_of
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import read_leaf_at
+from amictl.store.walking import map_of, read_leaf_at
 
 REUSE_ALL = 0.0
 REUSE_HALF = 0.5

@@ -59,8 +59,7 @@ class ArchiveStream:
         table = archive_members.encode(
             Members(self._archive_id, self._stored, tuple(self._members))
         )
-        if len(table) > archive_members.SIZE_MAX:
-            raise too_large(f"its table has more than {archive_members.SIZE_MAX} bytes")
+        assert len(table) <= archive_members.SIZE_MAX  # of so many members
         self._add(MEMBERS, [table])
         if sign is not None:
             self._add(SIGNATURE, [sign(table)])

@@ -27,10 +27,10 @@ from amictl.model.blockmap import SEGMENT_SIZE, Name
 from amictl.model.records import SnapshotCore
 from amictl.progress import Progress, Step
 from amictl.store import catalog, layout
+from amictl.store.filling import damage_of
 from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves
+from amictl.store.walking import leaves, map_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +123,29 @@ def _members(
 ) -> Generator[list[Buffer], None, None]:
     """The content of each member of a disk."""
     packers = PerThread(lambda: SegmentPacker(store, core, packing.reuse_from))
-    block_map = map_of(core)
 
     def pack(item: tuple[int, Name]) -> PackedSegment:
         return packers.get().pack(*item)
 
     with in_processes(
         pack,
-        lambda: leaves(store, block_map),
+        lambda: _leaves(store, core),
         process_count(store.storage, core.data_bytes),
         threads=reading_threads(store.storage),
     ) as packed:
         yield from members(disk, _telling(packed, told))
+
+
+def _leaves(store: Store, core: SnapshotCore) -> Iterator[tuple[int, Name]]:
+    """Raises CorruptStoreError, which names what cannot be told of the disk any more."""
+    position = 0
+    try:
+        for index, name in leaves(store, map_of(core)):
+            yield index, name
+            position = index + 1
+    except CorruptStoreError as error:
+        lost = (position * SEGMENT_SIZE, core.size_bytes, error.message)
+        raise damage_of(core, [lost]) from error
 
 
 def _telling(packed: Iterator[PackedSegment], told: _Told) -> Iterator[PackedSegment]:

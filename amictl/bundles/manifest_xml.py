@@ -203,24 +203,19 @@ def _text(parent: Element, name: str) -> str:
 
 
 def _word(parent: Element, name: str) -> str:
-    text = _text(parent, name)
-    if not _is_word(text):
-        raise InvalidManifestError(f"{name} is empty, too long, or has control characters")
-    return text
-
-
-def _is_word(text: str) -> bool:
-    return 0 < len(text) <= _WORD_LENGTH_MAX and text.isprintable()
+    return _sound(_text(parent, name), name)
 
 
 def _optional(parent: Element | None, name: str) -> str | None:
     found = _at_most_one(parent, name)
-    return None if found is None or not found.text.strip() else _word(_present(parent), name)
+    text = "" if found is None else found.text.strip()
+    return _sound(text, name) if text else None
 
 
-def _present(parent: Element | None) -> Element:
-    assert parent is not None
-    return parent
+def _sound(text: str, name: str) -> str:
+    if not 0 < len(text) <= _WORD_LENGTH_MAX or not text.isprintable():
+        raise InvalidManifestError(f"{name} is empty, too long, or has control characters")
+    return text
 
 
 def _list(parent: Element | None, name: str, item: str) -> list[Element]:
@@ -229,10 +224,7 @@ def _list(parent: Element | None, name: str, item: str) -> list[Element]:
 
 
 def _words(parent: Element | None, name: str, item: str) -> tuple[str, ...]:
-    texts = tuple(one.text.strip() for one in _list(parent, name, item))
-    if not all(map(_is_word, texts)):
-        raise InvalidManifestError(f"{item} is empty, too long, or has control characters")
-    return texts
+    return tuple(_sound(one.text.strip(), item) for one in _list(parent, name, item))
 
 
 def _file_name(parent: Element, name: str) -> str:

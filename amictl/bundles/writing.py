@@ -72,16 +72,14 @@ class BundleFiles:
 
     def __init__(self, bucket: ObjectBucket) -> None:
         self._bucket = bucket
-        self.written: list[str] = []
-        self._names: list[str] = []
+        self.names: list[str] = []
 
     def put(self, name: str, content: bytes) -> None:
         """Durable when it returns. Raises ObjectExistsError, StorageError."""
         with self._bucket.create(name, {}, {}, None) as writer:
             writer.write(content)
             writer.finish()
-        self.written.append(self._bucket.where(name))
-        self._names.append(name)
+        self.names.append(name)
 
     def __enter__(self) -> "BundleFiles":
         return self
@@ -93,7 +91,7 @@ class BundleFiles:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            for name in reversed(self._names):
+            for name in reversed(self.names):
                 with suppress(StorageError, NotFoundError):
                     self._bucket.delete(name)
 

@@ -24,6 +24,7 @@ _FEWEST = {
 }
 _MOST = 1000
 LISTS = {
+    "describe-buckets": "Buckets",
     "describe-events": "Events",
     "describe-export-image-tasks": "ExportImageTasks",
     "describe-images": "Images",
@@ -49,6 +50,7 @@ _IDS = {
     "volume_ids": "volumeIdsSet",
 }
 _ORDERS = {
+    "describe-buckets": ("Name",),
     "describe-events": ("EventTime", "EventId"),
     "describe-export-image-tasks": ("Amictl.StartTime", "ExportImageTaskId"),
     "describe-images": ("CreationDate", "ImageId"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amictl.errors import UNREADABLE
+from amictl.storage.user_folders import UserFolder
 
 if TYPE_CHECKING:
     from amictl.model.seen import SeenState
@@ -25,9 +26,7 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     """AMICTL_STATE, or the user's."""
     if path := environment.get("AMICTL_STATE"):
         return Path(path)
-    import platformdirs
-
-    return platformdirs.user_state_path("amictl")
+    return UserFolder.STATE.of_program(environment)
 
 
 def know_keys(store: "Store", environment: Mapping[str, str]) -> "SeenState | None":

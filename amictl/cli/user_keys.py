@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amictl.storage.user_folders import UserFolder
+
 if TYPE_CHECKING:
     from amictl.archives.sealed import OpenKey
     from amictl.cli.passphrases import Conversation, Passphrases
@@ -21,9 +23,7 @@ def folder_path(environment: Mapping[str, str]) -> Path:
     """AMICTL_KEYS, or the user's."""
     if path := environment.get("AMICTL_KEYS"):
         return Path(path)
-    import platformdirs
-
-    return platformdirs.user_data_path("amictl") / "keys"
+    return UserFolder.DATA.of_program(environment) / "keys"
 
 
 def folder() -> "KeyFolder":

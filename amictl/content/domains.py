@@ -12,7 +12,7 @@ from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
 from amictl.formats import node as node_format
 from amictl.formats.frame import ClearFrame, Frame
-from amictl.formats.framing import PLAIN_DOMAIN, SEAL_SIZE, Buffer
+from amictl.formats.framing import PLAIN_DOMAIN, Buffer
 from amictl.formats.node import BodyToSeal, ClearNode
 from amictl.model.blockmap import Name, Node, NodeName
 
@@ -127,19 +127,28 @@ class SealedDomain:
     def encode_frame(self, frame: Frame, random_bytes: RandomBytes) -> Buffer:
         """See Domain; `frame` has plain names."""
         body = frame_format.body_to_seal(frame.plain_names, frame.lengths, frame.payload)
-        return self.seal_frame(frame.names, frame.codec, body, random_bytes)
+        data = bytearray(frame_format.sealed_size(len(frame.names), len(body)))
+        self.seal_frame(memoryview(data), frame.names, frame.codec, body, random_bytes)
+        return data
 
     def seal_frame(
-        self, names: Sequence[Name], codec: int, body: Buffer, random_bytes: RandomBytes
-    ) -> Buffer:
-        """A frame of an opened body, from whichever domain it came; `names` are stored names."""
+        self,
+        target: memoryview,
+        names: Sequence[Name],
+        codec: int,
+        body: Buffer,
+        random_bytes: RandomBytes,
+    ) -> None:
+        """Write a frame of an opened body, from whichever domain it came, which fills `target`.
+
+        `names` are stored names.
+        """
         sealer = self._sealer()
 
         def seal_into(target: memoryview, associated: bytes) -> None:
             sealer.seal_into(target, body, associated, random_bytes)
 
-        size = len(body) + SEAL_SIZE
-        return frame_format.encode_sealed(self._id, names, codec, size, seal_into)
+        frame_format.encode_sealed(target, self._id, names, codec, seal_into)
 
     def open_frame(self, clear: ClearFrame) -> memoryview:
         """See Domain."""

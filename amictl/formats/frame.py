@@ -26,6 +26,9 @@ CODEC_ZSTD = 1
 
 _HEADER = struct.Struct("<8sIIHHBBHII16s")
 HEADER_SIZE = _HEADER.size
+STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
+"""More bytes than any frame has as it is stored."""
+
 _LENGTHS_END = 16
 """The lengths at 8 and 12 are no part of what a seal is bound to."""
 
@@ -88,30 +91,36 @@ def body_to_seal(plain_names: Sequence[Name], lengths: Sequence[int], payload: B
 
 def associated_with(domain: bytes, names: Sequence[Name], codec: int) -> bytes:
     """What the sealed body of such a frame is bound to."""
-    return associated_data(MAGIC, domain, codec, MAGIC + _clear(domain, names, codec))
+    return _associated(domain, codec, _clear(domain, names, codec))
+
+
+def sealed_size(count: int, body_length: int) -> int:
+    """How long a frame of so many chunks is as it is stored, in an encrypted domain.
+
+    `body_length` is that of what is sealed, before it is.
+    """
+    return HEADER_SIZE + NAME_SIZE * count + body_length + SEAL_SIZE + CHECKSUM_SIZE
 
 
 def encode_sealed(
+    target: memoryview,
     domain: bytes,
     names: Sequence[Name],
     codec: int,
-    body_length: int,
     seal_into: Callable[[memoryview, bytes], None],
-) -> bytearray:
-    """The stored bytes of a frame in an encrypted domain; `names` are stored names.
+) -> None:
+    """Write the stored bytes of a frame in an encrypted domain, which fill `target`.
 
-    `seal_into` is given the place of the sealed body, so that nothing is copied, and the data
-    that it is bound to.
+    `names` are stored names. `seal_into` is given the place of the sealed body, so that nothing
+    is copied, and the data that it is bound to.
     """
     clear = _clear(domain, names, codec)
     body = _LENGTHS_END + len(clear)
-    data = bytearray(body + body_length + CHECKSUM_SIZE)
-    data[:_LENGTHS_END] = struct.pack("<8sII", MAGIC, len(data), body_length)
-    data[_LENGTHS_END:body] = clear
-    inside = memoryview(data)[:-CHECKSUM_SIZE]
-    seal_into(inside[body:], associated_with(domain, names, codec))
-    data[-CHECKSUM_SIZE:] = checksum(inside)
-    return data
+    inside = target[:-CHECKSUM_SIZE]
+    target[:_LENGTHS_END] = struct.pack("<8sII", MAGIC, len(target), len(inside) - body)
+    target[_LENGTHS_END:body] = clear
+    seal_into(inside[body:], _associated(domain, codec, clear))
+    target[-CHECKSUM_SIZE:] = checksum(inside)
 
 
 def decode(data: Buffer) -> Frame:
@@ -186,6 +195,11 @@ def _clear(domain: bytes, names: Sequence[Name], codec: int) -> bytes:
     return b"".join((header[_LENGTHS_END:], *names))
 
 
+def _associated(domain: bytes, codec: int, clear: bytes) -> bytes:
+    return associated_data(MAGIC, domain, codec, MAGIC + clear)
+
+
 def _names(listed: memoryview) -> tuple[Name, ...]:
     data = bytes(listed)
-    return tuple(data[at : at + NAME_SIZE] for at in range(0, len(data), NAME_SIZE))
+    # A list is quicker than a generator, and there are many frames.
+    return tuple([data[at : at + NAME_SIZE] for at in range(0, len(data), NAME_SIZE)])

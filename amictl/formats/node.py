@@ -206,7 +206,7 @@ def _clear(domain: bytes, level: int, names: tuple[Name, ...]) -> bytes:
 
 def _names(listed: memoryview) -> tuple[Name, ...]:
     data = bytes(listed)
-    return tuple(data[at : at + NAME_SIZE] for at in range(0, len(data), NAME_SIZE))
+    return tuple([data[at : at + NAME_SIZE] for at in range(0, len(data), NAME_SIZE)])
 
 
 def _parts(node: Node) -> tuple[int, tuple[Name, ...], bytes]:

@@ -65,8 +65,6 @@ def _loaded(data: bytes, passphrase: bytes | None, place: str) -> object:
             hint="take the passphrase from a copy of it with ssh-keygen -p",
         ) from None
     except ValueError as error:
-        if passphrase is None and "encrypted" in str(error):
-            raise TypeError from None
         raise UsageError(
             f"{place} is not a private key: {error}",
             hint="make one: openssl genpkey -algorithm ed25519 -out FILE",

@@ -79,6 +79,10 @@ def overridden(
             raise BlockDeviceMappingError(f"device {device} is mapped twice")
         seen.add(device)
         before = mappings.get(device)
+        if before is None and device == image.root_device_name:
+            raise BlockDeviceMappingError(
+                f"the root device {device} is in the bundle of the image and cannot be mapped"
+            )
         after = mapping_from(_merged(given, before), snapshot_size)
         if before is not None and device == image.root_device_name:
             _require_root_kept(before, after)

@@ -28,7 +28,7 @@ class BucketUpload:
         except OSError as error:
             raise as_storage_error(error, "create a file in", staging) from error
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         try:
             self._storage.disk.write_at(self._descriptor, data, self.size)
         except OSError as error:

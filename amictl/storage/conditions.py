@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from amictl.errors import AmictlError, ObjectExistsError, ObjectNotFoundError
 from amictl.storage import object_words
@@ -12,22 +11,25 @@ from amictl.storage.attempts import Patience
 from amictl.storage.object_requests import Requests
 from amictl.storage.places import BucketPlace
 from amictl.storage.refusals import NotKnownError
+from amictl.storage.unfinished_uploads import PROBE, UnfinishedUploads, let_go
 
 _KEPT = "conditions"
 _KEPT_SECONDS = 7 * 24 * 3600
 _WORDS = {True: b"honoured\n", False: b"ignored\n"}
 
 
-def are_honoured(requests: Requests, key: str, folder: Path) -> bool:
+def are_honoured(requests: Requests, key: str, unfinished: UnfinishedUploads) -> bool:
     """Whether neither a put nor the completion of an upload replaces what is there.
 
     Tried beside a key, and remembered for a week in a local folder. Raises StorageError.
     """
+    folder = unfinished.folder
     kept = folder / _KEPT
     with suppress(OSError):
         if time.time() - kept.stat().st_mtime < _KEPT_SECONDS:
             return kept.read_bytes() == _WORDS[True]
-    found = _probe(requests, f"{key.rpartition('/')[0]}/.amictl-probe-{os.urandom(8).hex()}")
+    name = f"{PROBE}{os.urandom(8).hex()}"
+    found = _probe(requests, f"{key.rpartition('/')[0]}/{name}".lstrip("/"), unfinished)
     with suppress(OSError):
         folder.mkdir(0o700, parents=True, exist_ok=True)
         new = folder / f".{os.urandom(8).hex()}"
@@ -56,15 +58,16 @@ def alone_with(
         leases.close()
 
 
-def _probe(requests: Requests, key: str) -> bool:
+def _probe(requests: Requests, key: str, unfinished: UnfinishedUploads) -> bool:
     """Try both with a key that is taken, and leave nothing, as far as that is allowed."""
-    key = key.lstrip("/")
-    requests.ask("PutObject", key, **object_words.checked(b"1"))
+    note = unfinished.noted(key)
     try:
-        return _is_put_refused(requests, key) and _is_completion_refused(requests, key)
+        requests.ask("PutObject", key, **object_words.checked(b"1"))
+        return _is_put_refused(requests, key) and _is_completion_refused(requests, key, unfinished)
     finally:
         with suppress(AmictlError):
             requests.ask("DeleteObject", key)
+        let_go(note, ended=True)
 
 
 def _is_put_refused(requests: Requests, key: str) -> bool:
@@ -77,11 +80,12 @@ def _is_put_refused(requests: Requests, key: str) -> bool:
     return False
 
 
-def _is_completion_refused(requests: Requests, key: str) -> bool:
-    upload = {"UploadId": requests.ask("CreateMultipartUpload", key)["UploadId"]}
+def _is_completion_refused(requests: Requests, key: str, unfinished: UnfinishedUploads) -> bool:
+    upload = {"UploadId": str(requests.ask("CreateMultipartUpload", key).get("UploadId"))}
+    note = unfinished.noted(key, **upload)
     try:
         part = object_words.checked(b"3")
-        etag = requests.ask("UploadPart", key, PartNumber=1, **upload, **part)["ETag"]
+        etag = requests.ask("UploadPart", key, PartNumber=1, **upload, **part).get("ETag", "")
         parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
         requests.ask(
             "CompleteMultipartUpload", key, MultipartUpload=parts, IfNoneMatch="*", **upload
@@ -93,4 +97,5 @@ def _is_completion_refused(requests: Requests, key: str) -> bool:
     finally:
         with suppress(AmictlError):
             requests.ask("AbortMultipartUpload", key, **upload)
+        let_go(note, ended=True)
     return False

@@ -60,7 +60,7 @@ class DirectoryUpload:
             self.discard()
             raise
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         with _translated("write", self.staged):
             self._disk.write_at(self._descriptor, data, self.size)
             self.size += len(data)

@@ -21,8 +21,8 @@ class Upload(Protocol):
     name: str
     size: int
 
-    def append(self, data: bytes) -> None:
-        """Add bytes at the end. Raises StorageError."""
+    def append(self, data: bytes | memoryview) -> None:
+        """Add bytes at the end, which may be changed afterwards. Raises StorageError."""
         ...
 
     def seal(self) -> None:

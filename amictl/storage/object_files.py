@@ -169,7 +169,10 @@ class FileWriter(Unfinished):
 
     def write(self, data: bytes) -> None:
         with _named("write", self._where):
-            self._disk.write_at(self._descriptor, data, self._size)
+            if data.strip(b"\0"):
+                self._disk.write_at(self._descriptor, data, self._size)
+            else:  # a hole: raw disks are mostly zeros
+                self._disk.truncate(self._descriptor, self._size + len(data))
             self._size += len(data)
             if self._size - self._begun >= _WRITE_BACK_SIZE:
                 # The sync at the end waits for less.

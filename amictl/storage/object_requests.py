@@ -7,6 +7,7 @@ cannot do: uploads in parts that complete under a condition, are listed and abor
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from io import BytesIO
 from typing import Any, TypeVar
 
@@ -145,6 +146,8 @@ class Requests:
                 f"cannot {doing} {place}: it is in a class from which it must be thawed",
                 hint="restore it with the tools of its provider, then run the command again",
             )
+        if why.code == "NoSuchUpload":
+            return ObjectNotFoundError(f"somebody else ended the upload of {place}")
         if why.status == 404:
             return ObjectNotFoundError(f"there is no {place}")
         if why.is_denied:
@@ -204,10 +207,19 @@ def _is_answer(error: Exception) -> bool:
     return isinstance(error, (ClientError, IncompleteReadError))
 
 
+@cache
+def new_session() -> Any:
+    """Where clients come from: one in a process, because it reads large descriptions of services,
+    and finds the credentials."""
+    import boto3
+
+    return boto3.Session()
+
+
 def _connected(place: BucketPlace, timeout_seconds: float) -> Any:
     """A client that tries each request once."""
     try:
-        import boto3
+        import boto3  # noqa: F401  (before the rest: it is what the extra names)
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
@@ -226,20 +238,21 @@ def _connected(place: BucketPlace, timeout_seconds: float) -> Any:
         s3={"addressing_style": "path"} if place.endpoint_url else None,
     )
     try:
-        session = boto3.Session()
+        session = new_session()
         region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
         client = session.client(
             "s3", endpoint_url=place.endpoint_url, region_name=region, config=config
         )
     except (BotoCoreError, ValueError) as error:
         raise StorageError(f"cannot use {place.url}: {_first_line(error)}") from error
-    _bound_answers(client, timeout_seconds)
+    _bound_answers(client, place, timeout_seconds)
     return client
 
 
-def _bound_answers(client: Any, timeout_seconds: float) -> None:
+def _bound_answers(client: Any, place: BucketPlace, timeout_seconds: float) -> None:
     """Read answers that are no objects to a bound, in size and in time; the library would read
-    for as long as bytes come.
+    for as long as bytes come. And follow no redirection but those inside of AWS: the library would
+    ask for a bucket's region, again and again.
     """
     from botocore.awsrequest import AWSResponse
 
@@ -250,6 +263,9 @@ def _bound_answers(client: Any, timeout_seconds: float) -> None:
         answer = session.send(request)
         if streams and answer.status_code < 300:
             return answer
+        if place.endpoint_url and answer.status_code in (301, 302, 303, 307, 308):
+            answer.raw.close()
+            raise StorageError(f"cannot use {place.url}: it was redirected to another host")
         deadline = time.monotonic() + timeout_seconds
         with answer.raw:
             body = _bounded(answer.raw, _ANSWER_SIZE_MAX, deadline)

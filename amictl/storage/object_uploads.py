@@ -34,6 +34,14 @@ _END_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """What the server calls a part that it has, and what we do."""
+
+    etag: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     """How an object is made: where the server honours conditions, with one; else `require_alone`
     raises StorageError when it is not certain any more that nobody else makes it.
@@ -67,8 +75,8 @@ class ObjectUpload(Unfinished):
         self._held = self._size = 0
         self._upload_id: str | None = None
         self._note: PendingFile | None = None
-        self._parts: list[tuple[Future[str], bytes]] = []
-        self._in_flight: deque[Future[str]] = deque()
+        self._parts: list[Future[_Part]] = []
+        self._in_flight: deque[Future[_Part]] = deque()
         self._over = threading.Event()
         self._etag = ""
         self._ended = False
@@ -81,7 +89,7 @@ class ObjectUpload(Unfinished):
             return
         rest = memoryview(b"".join(self._pieces))
         while len(rest) >= (size := self._part_size):
-            self._send(rest[:size])
+            self._send(bytes(rest[:size]))
             rest = rest[size:]
         self._pieces, self._held = [bytes(rest)], len(rest)
 
@@ -93,7 +101,7 @@ class ObjectUpload(Unfinished):
                 self._place("PutObject", {**self._words, **object_words.checked(body)})
             else:
                 if body:
-                    self._send(memoryview(body))
+                    self._send(body)
                 self._place("CompleteMultipartUpload", self._completion())
         except BaseException:
             self.abandon()
@@ -126,7 +134,7 @@ class ObjectUpload(Unfinished):
         beyond = len(self._parts) - _PARTS_OF_FIRST_SIZE
         return self._manner.part_size << max(0, beyond // _PARTS_OF_NEXT_SIZES + 1)
 
-    def _send(self, part: memoryview) -> None:
+    def _send(self, part: bytes) -> None:
         """Send the next part, when no more than a few are on their way. Raises StorageError."""
         if self._upload_id is None:
             self._begin()
@@ -138,7 +146,7 @@ class ObjectUpload(Unfinished):
             self._in_flight.popleft().result()
         sent = begun(lambda: self._sent(number, part))
         self._in_flight.append(sent)
-        self._parts.append((sent, object_words.digest(part)))
+        self._parts.append(sent)
 
     def _begin(self) -> None:
         answer = self._requests.ask("CreateMultipartUpload", self._key, **self._words)
@@ -146,24 +154,25 @@ class ObjectUpload(Unfinished):
         if not upload_id:
             raise StorageError(f"no upload of {self._requests.where(self._key)} was begun")
         self._upload_id = str(upload_id)
-        self._note = self._unfinished.noted(self._key, self._upload_id)
+        self._note = self._unfinished.noted(self._key, UploadId=self._upload_id)
 
-    def _sent(self, number: int, part: memoryview) -> str:
-        """The etag of a part that was sent; in a thread of its own."""
+    def _sent(self, number: int, content: bytes) -> _Part:
+        """Send a part; in a thread of its own."""
         until(self._over)
-        words = {"UploadId": self._upload_id, "PartNumber": number, **object_words.checked(part)}
-        etag = self._requests.ask("UploadPart", self._key, **words).get("ETag")
+        words = {"UploadId": self._upload_id, "PartNumber": number}
+        body = object_words.checked(content)
+        etag = self._requests.ask("UploadPart", self._key, **words, **body).get("ETag")
         if not etag:
             raise StorageError(f"a part of {self._requests.where(self._key)} was not confirmed")
-        return str(etag)
+        return _Part(str(etag), object_words.digest_of(body))
 
     def _completion(self) -> dict[str, Any]:
         """All parts, when all have arrived. Raises StorageError."""
-        etags = [sent.result() for sent, _ in self._parts]
+        parts = [sent.result() for sent in self._parts]
         self._in_flight.clear()
-        whole = object_words.digest(b"".join(digest for _, digest in self._parts)).hex()
-        self._etag = f'"{whole}-{len(etags)}"'
-        numbered = [{"PartNumber": at, "ETag": etag} for at, etag in enumerate(etags, 1)]
+        whole = object_words.digest(b"".join(part.digest for part in parts)).hex()
+        self._etag = f'"{whole}-{len(parts)}"'
+        numbered = [{"PartNumber": at, "ETag": part.etag} for at, part in enumerate(parts, 1)]
         return {"UploadId": self._upload_id, "MultipartUpload": {"Parts": numbered}}
 
     def _place(self, operation: str, words: Mapping[str, Any]) -> None:

@@ -39,6 +39,11 @@ def checked(body: bytes | memoryview) -> dict[str, Any]:
     return {"Body": body, "ContentMD5": b64encode(digest(body)).decode()}
 
 
+def digest_of(words: Mapping[str, Any]) -> bytes:
+    """The digest in such words."""
+    return b64decode(words["ContentMD5"])
+
+
 def digest(body: bytes | memoryview) -> bytes:
     """Its MD5, which every server knows, and which is no protection against anybody."""
     return md5(body, usedforsecurity=False).digest()

@@ -25,6 +25,8 @@ from amictl.storage.refusals import DeniedError, NotKnownError
 _LONG_AGO = timedelta(days=1)
 _PAGES_MAX = 20
 _SUFFIX = ".upload"
+PROBE = ".amictl-probe-"
+"""What the names of objects begin with by which a server is tried."""
 _STAGED = ".staged-"
 
 
@@ -36,12 +38,12 @@ class UnfinishedUploads:
         self._requests = requests
         self._note = note
 
-    def noted(self, key: str, upload_id: str) -> PendingFile | None:
-        """A note of an upload that we make, locked until it is let go; None if there is no place
-        for one on local disk.
+    def noted(self, key: str, **upload: str) -> PendingFile | None:
+        """A note of an upload that we make (its UploadId), or of a probe, locked until it is let
+        go; None if there is no place for one on local disk.
         """
         disk, name = Disk(), os.urandom(12).hex()
-        text = json.dumps({"Key": self._requests.full(key), "UploadId": upload_id})
+        text = json.dumps({"Key": self._requests.full(key), **upload})
         with suppress(OSError, StorageError):
             make_directories(disk, self.folder)
             staged = self.folder / f"{_STAGED}{name}"
@@ -80,8 +82,10 @@ class UnfinishedUploads:
                 if found[1]:
                     alive.add(noted.get("UploadId", ""))
                     continue
-                if noted:
+                if {"Key", "UploadId"} <= noted.keys():
                     self._end(noted["Key"], noted["UploadId"])
+                elif PROBE in noted.get("Key", ""):
+                    self._requests.ask("DeleteObject", "", Key=noted["Key"])
                 with suppress(OSError):
                     path.unlink()
         return alive

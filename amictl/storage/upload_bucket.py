@@ -64,7 +64,7 @@ class UploadBucket:
 
     def _manner(self, key: str) -> Manner:
         """How an object can be made. Raises BusyError where only one may make it at a time."""
-        if conditions.are_honoured(self._requests, key, self._unfinished.folder):
+        if conditions.are_honoured(self._requests, key, self._unfinished):
             return Manner(self._part_size, True, lambda: None, ExitStack())
         held = ExitStack()
         require_alone = held.enter_context(

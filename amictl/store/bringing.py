@@ -1,49 +1,50 @@
 """Bringing the chunks of segments in the frames that hold them in the source, each frame once."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import compress
 
+from amictl.content.resealing import ChunkNames
 from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import Location, Name
-from amictl.store.carrying import STORED_SIZE_MAX, Carried, Carrier
+from amictl.store.carrying import Carried, Carrier
+from amictl.store.fetching import Fetch, Fetcher, FrameKey, Span, new_space
 from amictl.store.parallel import PerThread
-from amictl.store.passages import Chunk
+from amictl.store.passages import Chunks
 from amictl.store.store import Store
 from amictl.store.writing import Writer
 
-_Frame = tuple[int, int]
-"""Pack number and offset of a frame in the source."""
-
-_Row = tuple[int, int, int, int]
-"""A Location, of which there would be too many."""
-
-_Came = dict[_Frame, frozenset[Name]]
+_Came = dict[FrameKey, frozenset[Name]]
 """The names that came with frames."""
-
-_READ_SIZE = 2 * 1024 * 1024
-"""So much is read at once at most, and added at once: about what a segment is as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """A frame, and what is wanted of it."""
 
-    place: Location
+    place: Span
     names: list[Name]
 
 
 class Bringing:
     """Adds frames to the store of a writer; from many threads."""
 
-    def __init__(self, source: Store, writer: Writer, carrier: Callable[[], Carrier]) -> None:
+    def __init__(
+        self,
+        source: Store,
+        writer: Writer,
+        carrier: Callable[[], Carrier],
+        fetch: Fetch | None,
+    ) -> None:
+        """Without `fetch`, frames are fetched by the thread that brings them."""
         self._source = source
         self._writer = writer
-        self._carriers = PerThread(carrier)
-        self._buffers = PerThread(lambda: memoryview(bytearray(_READ_SIZE)))
+        self._fetchers = PerThread(lambda: Fetcher(source, carrier(), new_space()))
+        self._fetch = fetch or (lambda places, used: self._fetchers.get().fetch(places, used))
         self._lock = threading.Lock()
-        self._taken: dict[_Frame, Future[_Came]] = {}
+        self._taken: dict[FrameKey, Future[_Came]] = {}
         self._unused: dict[Name, int] = {}
 
     def forget_frames(self) -> None:
@@ -56,28 +57,28 @@ class Bringing:
         self._unused.clear()
         return unused
 
-    def bring(self, chunks: Sequence[Chunk]) -> int:
+    def bring(self, chunks: Chunks) -> int:
         """Bring what the target lacks of the chunks of one segment; returns its plain bytes.
 
         Raises CorruptStoreError.
         """
-        used = {chunk.source for chunk in chunks}
-        new = self._writer.claim_new([chunk.target for chunk in chunks]) if chunks else []
-        missing = [chunk for chunk, is_new in zip(chunks, new, strict=True) if is_new]
-        needed = self._bring([chunk.source for chunk in missing], used)
+        names = zip(chunks.plain, chunks.targets, strict=True)
+        used = dict(zip(chunks.sources, names, strict=True))
+        new = self._writer.claim_new(chunks.targets) if used else []
+        needed = self._bring(list(compress(chunks.sources, new)), used)
         # One step deep: what is needed needs nothing. It has the same name in the target, because
         # only frames that keep their bytes need something there.
         claimed = self._writer.claim_new(needed) if needed else []
-        also = [one for one, is_new in zip(needed, claimed, strict=True) if is_new]
-        self._bring(also, set(also))
+        also = list(compress(needed, claimed))
+        self._bring(also, {name: (name, name) for name in also})
         with self._lock:
             for name in used:
                 self._unused.pop(name, None)
-        return sum(chunk.length for chunk in missing)
+        return sum(compress(chunks.lengths, new))
 
-    def _bring(self, missing: Sequence[Name], used: Set[Name]) -> list[Name]:
+    def _bring(self, missing: Sequence[Name], used: ChunkNames) -> list[Name]:
         """Bring chunks, by their names in the source; what else their frames need."""
-        wanted: dict[_Frame, _Wanted] = {}
+        wanted: dict[FrameKey, _Wanted] = {}
         lost: list[Name] = []
         for name, place in zip(missing, self._places(missing), strict=True):
             if place is None:
@@ -85,7 +86,7 @@ class Bringing:
                 continue
             frame = place[:2]
             if frame not in wanted:
-                wanted[frame] = _Wanted(Location(*place), [])
+                wanted[frame] = _Wanted(place, [])
             wanted[frame].names.append(name)
         came, needed = self._bring_once(wanted, used)
         for frame, one in wanted.items():
@@ -94,19 +95,19 @@ class Bringing:
             needed += self._bring_from_anywhere(name, used)
         return needed
 
-    def _places(self, names: Sequence[Name]) -> list[_Row | None]:
+    def _places(self, names: Sequence[Name]) -> list[Span | None]:
         """Where the source has these chunks; asked for together, because that is much quicker."""
         from amictl.store.index import ABSENT
 
         if not names:
             return []
         found = self._source.index.find_many(names)
-        columns = (found.packs, found.offsets, found.lengths, found.positions)
+        columns = (found.packs, found.offsets, found.lengths)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [row if row[0] != ABSENT else None for row in rows]
 
     def _bring_once(
-        self, wanted: Mapping[_Frame, _Wanted], used: Set[Name]
+        self, wanted: Mapping[FrameKey, _Wanted], used: ChunkNames
     ) -> tuple[_Came, list[Name]]:
         """The names that came with each frame, for this segment or for another one; none if it is
         damaged. And what they need, the first time."""
@@ -130,55 +131,25 @@ class Bringing:
         again, more = self._bring_frames(lacking, used)
         return came | again, needed + more
 
-    def _bring_frames(
-        self, places: Sequence[Location], used: Set[Name]
-    ) -> tuple[_Came, list[Name]]:
+    def _bring_frames(self, places: Sequence[Span], used: ChunkNames) -> tuple[_Came, list[Name]]:
         """Frames that are not damaged: the names that came with each, and what they need."""
         came: _Came = {}
         needed: list[Name] = []
-        waiting: list[Carried] = []
-        size = 0
-        for place, stored in self._read_all(places):
-            try:
-                carried = self._carriers.get().carry(stored, used)
-            except CorruptStoreError:
-                continue  # there may be another place
-            came[_frame_at(place)] = frozenset(carried.brought)
-            needed += carried.needed
-            waiting.append(carried)
-            size += len(carried.data)
-            if size >= _READ_SIZE:
-                self._add(waiting)
-                waiting, size = [], 0
-        self._add(waiting)
+        if not places:
+            return came, needed
+        for batch, data in self._fetch(places, used):
+            self._add(data, [carried for _, carried in batch.frames])
+            for frame, carried in batch.frames:
+                came[frame] = frozenset(carried.brought)
+                needed += carried.needed
         return came, needed
 
-    def _read_all(self, places: Sequence[Location]) -> Iterator[tuple[Location, memoryview]]:
-        for neighbours in _neighbours(places):
-            yield from self._read(neighbours)
-
-    def _read(self, places: Sequence[Location]) -> Iterator[tuple[Location, memoryview]]:
-        """The stored bytes of frames without a gap between them, good until the next one is read;
-        not those that cannot be read."""
-        buffer = self._buffers.get()[: sum(place.length for place in places)]
-        try:
-            self._source.read_into(places[0], buffer)
-        except CorruptStoreError:
-            if len(places) > 1:
-                for place in places:
-                    yield from self._read([place])
-            return
-        start = 0
-        for place in places:
-            yield place, buffer[start : start + place.length]
-            start += place.length
-
-    def _bring_from_anywhere(self, name: Name, used: Set[Name]) -> tuple[Name, ...]:
+    def _bring_from_anywhere(self, name: Name, used: ChunkNames) -> tuple[Name, ...]:
         """Try every place of one chunk, after loading CURRENT again: packs may have moved."""
         failure = CorruptStoreError(f"chunk {name.hex()} is not in the index")
         for place in self._source.reload_index().places(name):
             try:
-                carried = self._carried(place, {*used, name})
+                carried = self._bring_one(place, used)
             except CorruptStoreError as error:
                 where = self._source.describe(place)
                 failure = CorruptStoreError(f"{error.message} ({where})")
@@ -187,42 +158,17 @@ class Bringing:
                 return carried.needed
         raise failure
 
-    def _carried(self, place: Location, used: Set[Name]) -> Carried:
-        """Read one frame and add it to the target. Raises CorruptStoreError."""
-        if place.length > STORED_SIZE_MAX:
-            raise CorruptStoreError("the index gives a frame an impossible length")
-        carried = self._carriers.get().carry(self._source.read_bytes(place), used)
-        self._add([carried])
+    def _bring_one(self, place: Location, used: ChunkNames) -> Carried:
+        """Fetch one frame and add it to the target. Raises CorruptStoreError."""
+        carried, data = self._fetchers.get().fetch_one(place, used)
+        self._add(data, [carried])
         return carried
 
-    def _add(self, carried: Sequence[Carried]) -> None:
-        if not carried:
+    def _add(self, data: memoryview, frames: Sequence[Carried]) -> None:
+        """Add frames that stand one behind the other."""
+        if not frames:
             return
-        self._writer.add_frames([(one.data, one.names) for one in carried])
+        self._writer.add_joined(data, [(one.size, one.names) for one in frames])
         with self._lock:
-            for one in carried:
+            for one in frames:
                 self._unused.update(one.unused)
-
-
-def _frame_at(place: Location) -> _Frame:
-    return place.pack, place.offset
-
-
-def _neighbours(places: Sequence[Location]) -> Iterator[list[Location]]:
-    """Frames that stand one behind the other, so far as one read should take.
-
-    Not those with an impossible length.
-    """
-    together: list[Location] = []
-    size = end = 0
-    possible = [place for place in places if place.length <= STORED_SIZE_MAX]
-    for place in sorted(possible, key=_frame_at):
-        follows = bool(together) and _frame_at(place) == (together[-1].pack, end)
-        if together and not (follows and size + place.length <= _READ_SIZE):
-            yield together
-            together, size = [], 0
-        together.append(place)
-        size += place.length
-        end = place.offset + place.length
-    if together:
-        yield together

@@ -5,21 +5,19 @@ does not use of it is garbage in the target. To another owner, and into another 
 goes that the snapshot does not contain.
 """
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import accumulate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from amictl.content.compressing import Compressor, Decompressor
 from amictl.content.domains import Domain, RandomBytes, SealedDomain
 from amictl.content.naming import chunk_name
-from amictl.content.resealing import resealed_frame
+from amictl.content.resealing import ChunkNames, reseal_frame
 from amictl.errors import CorruptStoreError, UnsupportedError
 from amictl.formats import frame as frame_format
 from amictl.formats.frame import (
     CODEC_STORED,
     CODEC_ZSTD,
-    HEADER_SIZE,
     PLAIN_SIZE_MAX,
     ClearFrame,
     Frame,
@@ -27,34 +25,32 @@ from amictl.formats.frame import (
 from amictl.formats.framing import PLAIN_DOMAIN, Buffer
 from amictl.model.blockmap import Name
 
-STORED_SIZE_MAX = PLAIN_SIZE_MAX + HEADER_SIZE + 65_536
-"""More bytes than any frame has as it is stored."""
+_NOTHING: Mapping[Name, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A frame as the target is to have it: its stored bytes, and the names of its chunks there.
+class Carried(NamedTuple):
+    """A frame as the target is to have it: how long it is, and the names of its chunks there.
 
     `brought` are the names of the same chunks in the source. `unused` are plain lengths of chunks
     in it that were not asked for, as far as they can be seen; `needed` are chunks without which it
     cannot be decoded.
     """
 
-    data: Buffer
+    size: int
     names: tuple[Name, ...]
     brought: tuple[Name, ...]
-    unused: dict[Name, int]
-    needed: tuple[Name, ...]
+    unused: Mapping[Name, int] = _NOTHING
+    needed: tuple[Name, ...] = ()
 
 
 class Carrier(Protocol):
     """One for each thread, because it uses its buffers again."""
 
-    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
-        """The frame for the target; `used` are the names of all chunks that the segment has.
+    def carry(self, stored: memoryview, used: ChunkNames, space: memoryview) -> Carried:
+        """Write the frame for the target to the beginning of `space`, which has STORED_SIZE_MAX.
 
-        Raises CorruptStoreError unless every chunk in it is what its name says, as far as that
-        can be seen; UnsupportedError.
+        `used` are all chunks that the segment has. Raises CorruptStoreError unless every chunk in
+        the frame is what its name says, as far as that can be seen; UnsupportedError.
         """
         ...
 
@@ -65,8 +61,9 @@ class WholeFrames:
     def __init__(self, domain: Domain) -> None:
         self._opener = _Opener(domain)
 
-    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
-        return _whole(stored, self._opener.open(_clear_part(stored, self._opener.domain.id)), used)
+    def carry(self, stored: memoryview, used: ChunkNames, space: memoryview) -> Carried:
+        opened = self._opener.open(_clear_part(stored, self._opener.domain.id))
+        return _whole(stored, opened, used, space)
 
 
 class UnopenedFrames:
@@ -75,9 +72,10 @@ class UnopenedFrames:
     def __init__(self, domain_id: bytes) -> None:
         self._domain_id = domain_id
 
-    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
+    def carry(self, stored: memoryview, used: ChunkNames, space: memoryview) -> Carried:
         clear = _clear_part(stored, self._domain_id)
-        return Carried(bytes(stored), clear.names, clear.names, {}, clear.needed)
+        size = _put(stored, space)
+        return Carried(size, clear.names, clear.names, needed=clear.needed)
 
 
 class UsedChunks:
@@ -87,11 +85,11 @@ class UsedChunks:
         self._opener = _Opener(domain)
         self._reduced = _Reduced(self._opener, domain, compression_level, random_bytes)
 
-    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
+    def carry(self, stored: memoryview, used: ChunkNames, space: memoryview) -> Carried:
         clear = _clear_part(stored, self._opener.domain.id)
-        if used >= set(clear.names):
-            return _whole(stored, self._opener.open(clear), used)
-        return self._reduced.carry(clear, used)
+        if used.keys() >= set(clear.names):
+            return _whole(stored, self._opener.open(clear), used, space)
+        return self._reduced.carry(clear, used, space)
 
 
 class ResealedFrames:
@@ -104,20 +102,19 @@ class ResealedFrames:
     def __init__(
         self, source: Domain, target: SealedDomain, compression_level: int, random: RandomBytes
     ) -> None:
-        self._source = source
-        self._target = target
+        self._domains = source, target
         self._random = random
         self._reduced = _Reduced(_Opener(source), target, compression_level, random)
 
-    def carry(self, stored: Buffer, used: Set[Name]) -> Carried:
-        clear = _clear_part(stored, self._source.id)
+    def carry(self, stored: memoryview, used: ChunkNames, space: memoryview) -> Carried:
+        clear = _clear_part(stored, self._domains[0].id)
         # What it needs is resolved: it is made anew without needing anything.
-        if clear.needed or not used >= set(clear.names):
-            return self._reduced.carry(clear, used)
+        if clear.needed or not used.keys() >= set(clear.names):
+            return self._reduced.carry(clear, used, space)
         if clear.codec not in (CODEC_STORED, CODEC_ZSTD):
             raise UnsupportedError(f"a frame has codec {clear.codec}", hint="use a newer amictl")
-        names, data = resealed_frame(clear, self._source, self._target, self._random)
-        return Carried(data, names, clear.names, {}, ())
+        names, size = reseal_frame(clear, used, self._domains, self._random, space)
+        return Carried(size, names, clear.names)
 
 
 class _Reduced:
@@ -131,7 +128,7 @@ class _Reduced:
         self._compressor = Compressor(compression_level)
         self._random_bytes = random_bytes
 
-    def carry(self, clear: ClearFrame, used: Set[Name]) -> Carried:
+    def carry(self, clear: ClearFrame, used: ChunkNames, space: memoryview) -> Carried:
         frame, plain = self._opener.open(clear)
         bounds = list(accumulate(frame.lengths, initial=0))
         kept = [at for at, name in enumerate(frame.names) if name in used]
@@ -149,8 +146,8 @@ class _Reduced:
             memoryview(payload),
             plain_names=tuple(plain_names),
         )
-        data = self._target.encode_frame(made, self._random_bytes)
-        return Carried(data, names, tuple(frame.names[at] for at in kept), {}, ())
+        size = _put(self._target.encode_frame(made, self._random_bytes), space)
+        return Carried(size, names, tuple(frame.names[at] for at in kept))
 
 
 class _Opener:
@@ -175,7 +172,7 @@ class _Opener:
         return frame, plain
 
 
-def _clear_part(stored: Buffer, domain_id: bytes) -> ClearFrame:
+def _clear_part(stored: memoryview, domain_id: bytes) -> ClearFrame:
     clear = frame_format.clear_part(stored)
     if clear.domain != domain_id:
         raise CorruptStoreError("a frame is of another domain than its snapshot")
@@ -190,8 +187,18 @@ def _require_names(domain: Domain, frame: Frame) -> None:
             raise CorruptStoreError("a frame's stored names do not go with its plain ones")
 
 
-def _whole(stored: Buffer, opened: tuple[Frame, memoryview], used: Set[Name]) -> Carried:
+def _whole(
+    stored: memoryview, opened: tuple[Frame, memoryview], used: ChunkNames, space: memoryview
+) -> Carried:
     frame = opened[0]
     pairs = zip(frame.names, frame.lengths, strict=True)
     unused = {name: length for name, length in pairs if name not in used}
-    return Carried(bytes(stored), frame.names, frame.names, unused, frame.needed)
+    return Carried(_put(stored, space), frame.names, frame.names, unused, frame.needed)
+
+
+def _put(data: Buffer, space: memoryview) -> int:
+    """Put bytes at the beginning; how many."""
+    if len(data) > len(space):
+        raise CorruptStoreError("a frame has an impossible length")
+    space[: len(data)] = data
+    return len(data)

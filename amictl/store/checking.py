@@ -29,8 +29,8 @@ from amictl.store import authenticity, catalog, layout, surveying
 from amictl.store.inspection import PackChecker, PackFault, check_run, pack_entries
 from amictl.store.map_checking import MapCheck, Ranges
 from amictl.store.parallel import PerThread, in_order, reading_threads
-from amictl.store.recording import map_of
 from amictl.store.store import Store
+from amictl.store.walking import map_of
 
 
 class StoreCheck:

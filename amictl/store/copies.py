@@ -16,6 +16,7 @@ from amictl.errors import (
     UsageError,
 )
 from amictl.model import facts
+from amictl.model.blockmap import Name
 from amictl.model.encryption import EncryptionRequest
 from amictl.model.records import (
     Attributes,
@@ -134,22 +135,29 @@ def move(
     Raises CorruptStoreError that names what the source cannot give, SnapshotNotFoundError if it
     was deleted meanwhile, KeyUnavailableError, StorageError.
     """
-    transfer = Transfer(source, writer)
+    domain_ids = [_domain_of(source, writer.store, copy, surroundings) for copy in copies]
+    passages = [
+        None if copy.outcome.recut else passage_for(source, writer, copy.core, domain_id)
+        for copy, domain_id in zip(copies, domain_ids, strict=True)
+    ]
     cores = []
-    for copy, file in zip(copies, files, strict=False):
-        stored, garbage = writer.new_bytes, transfer.garbage_bytes
-        progress = SavedProgress(surroundings.progress, copy.work, file)
-        domain_id = _domain_of(source, writer.store, copy, surroundings)
-        try:
-            if copy.outcome.recut:
-                core = _recut(source, writer, copy, domain_id, progress)
-            else:
-                core = _moved(source, transfer, writer, copy, domain_id, progress)
-        except CorruptStoreError as error:
-            raise _cause(source, copy, error) from error
-        writer.finish_packs()
-        grown = (writer.new_bytes - stored, transfer.garbage_bytes - garbage)
-        cores.append(_core(copy, core, *grown))
+    with Transfer(source, writer, [one for one in passages if one is not None]) as transfer:
+        ways = zip(copies, files, domain_ids, passages, strict=False)
+        for copy, file, domain_id, passage in ways:
+            stored, garbage = writer.new_bytes, transfer.garbage_bytes
+            progress = SavedProgress(surroundings.progress, copy.work, file)
+            try:
+                if passage is None:
+                    core = _recut(source, writer, copy, domain_id, progress)
+                else:
+                    before = copy.core
+                    root = transfer.move(passage, before.size_bytes, before.snapshot_id, progress)
+                    core = _moved(source, writer, before, domain_id, root)
+            except CorruptStoreError as error:
+                raise _cause(source, copy, error) from error
+            writer.finish_packs()
+            grown = (writer.new_bytes - stored, transfer.garbage_bytes - garbage)
+            cores.append(_core(copy, core, *grown))
     writer.publish()
     return cores
 
@@ -175,17 +183,9 @@ def _domain_of(source: Store, target: Store, copy: SnapshotCopy, surroundings: S
 
 
 def _moved(
-    source: Store,
-    transfer: Transfer,
-    writer: Writer,
-    copy: SnapshotCopy,
-    domain_id: str,
-    progress: SavedProgress,
+    source: Store, writer: Writer, before: SnapshotCore, domain_id: str, root: Name | None
 ) -> SnapshotCore:
-    """The core as it would be in the source, in its new domain."""
-    before = copy.core
-    passage = passage_for(source, writer, before, domain_id)
-    root = transfer.move(passage, before.size_bytes, before.snapshot_id, progress)
+    """The core as it would be in the source, in its new domain, with the map that was moved."""
     if domain_id == before.domain:
         return before
     lineage = replace(lineage_of(source, before), domain=domain_id)

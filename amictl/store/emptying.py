@@ -3,8 +3,6 @@
 from amictl.errors import ConflictError, ObjectMissingError
 from amictl.store import catalog, layout, pending, tasks
 from amictl.store.store import Store
-from amictl.store.surveying import foreign_files
-from amictl.store.writing import alone
 
 _SHOWN = 3
 _FILES = (
@@ -25,7 +23,7 @@ def remove_store(store: Store) -> None:
     pending work, tasks at work, files of others; BusyError while somebody writes to it;
     StorageError.
     """
-    with alone(store):
+    with store.storage.alone(layout.EPOCH_LOCKS):
         _require_nothing(store)
         for folder in layout.FOLDERS:
             if folder != "locks":
@@ -37,6 +35,9 @@ def remove_store(store: Store) -> None:
 
 
 def _require_nothing(store: Store) -> None:
+    # Imported here: every command that makes a region loads this module.
+    from amictl.store.surveying import foreign_files
+
     there = [*catalog.image_ids(store), *catalog.snapshot_ids(store)]
     there += [*pending.ids(store, "ami-"), *pending.ids(store, "snap-")]
     there += tasks.at_work(store)

@@ -14,9 +14,8 @@ from amictl.store import authenticity
 from amictl.store.lineages import lineage_of
 from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves, read_leaf_at, with_others
+from amictl.store.walking import leaves, map_of, read_leaf_at, with_others
 
 RANGES_SHOWN = 10
 

@@ -9,9 +9,8 @@ from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import SEGMENT_SIZE
 from amictl.model.records import SnapshotCore
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves, read_leaf_at
+from amictl.store.walking import leaves, map_of, read_leaf_at
 
 SEGMENTS_INSPECTED = 16
 """How many segments with data, from the start of the disk on, are in the file."""

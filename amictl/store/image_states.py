@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from amictl.errors import ConflictError, DryRunError, ImageNotFoundError, ObjectMissingError
+from amictl.errors import (
+    ConflictError,
+    DryRunError,
+    ImageNotFoundError,
+    ObjectMissingError,
+    UnsupportedError,
+)
+from amictl.model import facts
 from amictl.model.ids import require_id
 from amictl.model.records import Attributes, ImageCore, PendingImage
 from amictl.model.surroundings import Surroundings
@@ -86,6 +93,17 @@ def change_image(
     if after.generation != before.generation:
         events.record(store, surroundings, operation[0], (image_id,), operation[1])
     return after
+
+
+def require_on_volumes(image: ImageCore) -> None:
+    """Raises UnsupportedError for an image whose root disk is in a bundle, not in the region."""
+    location = image.fact(facts.IMAGE_LOCATION)
+    if location is not None:
+        raise UnsupportedError(
+            f"the root disk of {image.image_id} is in the bundle {location}, not in the region",
+            hint="download-bundle and unbundle-image write it to a file, of which create-image"
+            " makes an image that is whole",
+        )
 
 
 def unavailable(image_id: str, *, hint: str | None = None) -> ConflictError:

@@ -16,9 +16,8 @@ from amictl.model.records import Attributes, DomainHeader, ImageCore, SnapshotCo
 from amictl.store import authenticity, catalog, domains, layout
 from amictl.store.domains import Keyring
 from amictl.store.reading import SegmentReader
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves, read_leaf_at
+from amictl.store.walking import leaves, map_of, read_leaf_at
 
 OfDomain = Callable[[str], bool]
 """Which domains are meant, by their ids."""

@@ -3,7 +3,6 @@
 In an encrypted domain it is sealed, and the record carries a MAC. amictl-store(5), LINEAGE.
 """
 
-import base64
 import binascii
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def lineage_of(store: Store, core: SnapshotCore) -> Lineage:
     domain = store.sealed_domain(core.domain)
     place = f"what is sealed in {core.snapshot_id}"
     try:
-        sealed = base64.b64decode(core.fact(facts.SEALED) or "", validate=True)
+        sealed = binascii.a2b_base64(core.fact(facts.SEALED) or "", strict_mode=True)
     except binascii.Error as error:
         raise CorruptStoreError(f"{place} is not base64") from error
     opened = bytes(domain.open(sealed, _associated(domain, core), place))
@@ -95,8 +94,9 @@ def with_lineage(
         lineage.fingerprint_key.hex(), lineage.cut_secret.hex() if lineage.cut_secret else None
     )
     plain = record_format.encode_plain(secrets)
-    sealed = base64.b64encode(domain.seal(plain, _associated(domain, core), random_bytes)).decode()
-    pairs = {tag.key: tag.value for tag in core.further} | {facts.SEALED: sealed}
+    sealed = domain.seal(plain, _associated(domain, core), random_bytes)
+    text = binascii.b2a_base64(sealed, newline=False).decode()
+    pairs = {tag.key: tag.value for tag in core.further} | {facts.SEALED: text}
     return replace(core, further=tags_from(pairs))
 
 

@@ -16,8 +16,8 @@ from amictl.model.blockmap import Name
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog
 from amictl.store.index import ABSENT, Index
-from amictl.store.recording import map_of
 from amictl.store.store import Store
+from amictl.store.walking import map_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

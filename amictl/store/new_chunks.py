@@ -8,6 +8,7 @@ from amictl.content.domains import Domain
 from amictl.formats.frame import PLAIN_SIZE_MAX, Frame
 from amictl.formats.framing import Buffer
 from amictl.model.blockmap import Name
+from amictl.store.packing import NewFrame
 from amictl.store.writing import Writer
 
 
@@ -28,24 +29,41 @@ class FrameStorer:
         self._domain = domain
         self._compressor = Compressor(writer.store.config.compression_level)
 
-    def store(self, data: memoryview, chunks: Sequence[Chunk], new: Sequence[bool]) -> None:
-        """Store those chunks of a segment that are new and were claimed; neighbours together."""
+    def store(
+        self,
+        data: memoryview,
+        chunks: Sequence[Chunk],
+        new: Sequence[bool],
+        made: Sequence[NewFrame] = (),
+    ) -> None:
+        """Store those chunks of a segment that are new and were claimed; neighbours together.
+
+        And frames of it that are made already.
+        """
         run: list[Chunk] = []
+        frames = [*made]
         for chunk, is_new in zip(chunks, new, strict=True):
             if run and (
                 not is_new
                 or chunk.start != run[-1].stop
                 or chunk.stop - run[0].start > PLAIN_SIZE_MAX
             ):
-                self._compress(data, run)
+                frames.append(self._compressed(data, run))
                 run = []
             if is_new:
                 run.append(chunk)
         if run:
-            self._compress(data, run)
+            frames.append(self._compressed(data, run))
+        if frames:
+            # At once, so that whoever reads the segment finds them one behind the other.
+            self._writer.add_frames(frames)
 
-    def store_frame(self, chunks: Sequence[Chunk], codec: int, payload: Buffer) -> None:
-        """Store claimed chunks, which follow each other, in one frame that is encoded already."""
+    def _compressed(self, data: memoryview, chunks: Sequence[Chunk]) -> NewFrame:
+        plain = data[chunks[0].start : chunks[-1].stop]
+        return self.frame(chunks, *self._compressor.encode(plain))
+
+    def frame(self, chunks: Sequence[Chunk], codec: int, payload: Buffer) -> NewFrame:
+        """Claimed chunks, which follow each other, in one frame whose payload is encoded."""
         frame = Frame(
             tuple(chunk.stored for chunk in chunks),
             tuple(chunk.stop - chunk.start for chunk in chunks),
@@ -53,8 +71,4 @@ class FrameStorer:
             memoryview(payload),
             plain_names=tuple(chunk.plain for chunk in chunks),
         )
-        stored = self._domain.encode_frame(frame, self._writer.random_bytes)
-        self._writer.add_frame(stored, frame.names)
-
-    def _compress(self, data: memoryview, chunks: Sequence[Chunk]) -> None:
-        self.store_frame(chunks, *self._compressor.encode(data[chunks[0].start : chunks[-1].stop]))
+        return self._domain.encode_frame(frame, self._writer.random_bytes), frame.names

@@ -19,6 +19,13 @@ PlacedName = tuple[Name, int, int, int]
 """A name with the offset and stored length of its frame or node, and its position in that frame."""
 
 
+NewFrame = tuple[Buffer, tuple[Name, ...]]
+"""The stored bytes of a frame, and the names of its chunks."""
+
+NewPart = tuple[int, tuple[Name, ...]]
+"""The stored length of a frame with the names of its chunks, or of a node with its name."""
+
+
 @dataclass(slots=True)
 class NewPack:
     """A pack that is finished: its file is in staging, its rows wait for the index."""
@@ -51,18 +58,16 @@ class PackWriter:
         self._entries: list[Entry] = []
         self._digest = blake3()
 
-    def append(self, added: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
-        """Add frames, each with the names of its chunks, or nodes, each with its name.
+    def append(self, data: bytes | memoryview, parts: Sequence[NewPart]) -> None:
+        """Add frames, or nodes, whose bytes stand one behind the other.
 
-        They get into one pack, one after the other: no more than a few MiB at once.
+        They get into one pack: no more than a few MiB at once.
         """
-        joined = b"".join([data for data, _ in added])
         with self._lock:
             pack = self._pack or self._begin()
             offset = pack.upload.size
-            self._write(pack, joined)
-            for data, names in added:
-                length = len(data)
+            self._write(pack, data)
+            for length, names in parts:
                 self._entries.append(Entry(offset, length))
                 pack.rows += [
                     (name, offset, length, position) for position, name in enumerate(names)
@@ -92,7 +97,7 @@ class PackWriter:
         self._write(self._pack, pack_format.encode_header(self._kind, pack_id))
         return self._pack
 
-    def _write(self, pack: NewPack, data: bytes) -> None:
+    def _write(self, pack: NewPack, data: bytes | memoryview) -> None:
         self._digest.update(data)
         pack.upload.append(data)
 

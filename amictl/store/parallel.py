@@ -1,20 +1,20 @@
 """Work on segments in threads or processes, results in order, with a bounded number in flight."""
 
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
-from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from amictl.errors import StorageError
 from amictl.storage.interface import Storage
 from amictl.storage.waiting import until
+
+if TYPE_CHECKING:
+    from amictl.store.forking import Child, Line
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -111,11 +111,13 @@ def in_processes(
         with in_order(work, items(), threads=threads) as results:
             yield results
         return
-    children: list[_Child] = []
+    from amictl.store.forking import fork
+
+    children: list[Child] = []
     try:
         for own in range(processes):
             share = partial(_share, items, own, processes)
-            _fork(share, work, children)
+            fork(partial(_work_through, share, work), children)
         yield _gathered(children)
     finally:
         for child in children:
@@ -126,91 +128,27 @@ def _share(items: Callable[[], Iterable[Item]], own: int, processes: int) -> Ite
     return islice(items(), own, None, processes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
-    process: int
-    results: BinaryIO
-
-    def end(self) -> None:
-        """Nothing of it is needed any more."""
-        self.results.close()
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    error: BaseException
-
-
 class _End:
     """After the last result."""
 
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _THREADS_EACH = 3
 """In each process: one computes while the others wait for the disk."""
 
 
-def _fork(
-    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], children: list[_Child]
+def _work_through(
+    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], line: "Line"
 ) -> None:
-    """Add a child to those that there are."""
-    ours, theirs = os.pipe()
-    # A signal between here and there would run our clean-up in the child too, or leave a child
-    # that nobody knows.
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    try:
-        process = os.fork()
-        if process == 0:
-            os.close(ours)
-            for child in children:
-                os.close(child.results.fileno())
-            _serve(share, work, theirs, masked)
-        children.append(_Child(process, os.fdopen(ours, "rb")))
-        os.close(theirs)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+    """The life of a child."""
+    with in_order(work, share(), threads=_THREADS_EACH) as results:
+        for result in results:
+            line.send(result)
+    line.send(_End())
 
 
-def _serve(
-    share: Callable[[], Iterable[Any]], work: Callable[[Any], Any], pipe: int, masked: Any
-) -> NoReturn:
-    """The life of a child. Who started it is told to stop, and stops it."""
-    try:
-        import pickle
-        import traceback
-
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        with os.fdopen(pipe, "wb") as out:
-            try:
-                with in_order(work, share(), threads=_THREADS_EACH) as results:
-                    for result in results:
-                        pickle.dump(result, out)
-                        out.flush()
-                pickle.dump(_End(), out)
-            except Exception as error:  # noqa: BLE001  (raised again where it is waited for)
-                error.add_note(traceback.format_exc())
-                pickle.dump(_Failure(error), out)
-    finally:
-        os._exit(0)
-
-
-def _gathered(children: list[_Child]) -> Iterator[Any]:
-    import pickle
-
+def _gathered(children: "list[Child]") -> Iterator[Any]:
     for turn in count():
-        try:
-            result = pickle.load(children[turn % len(children)].results)
-        except (EOFError, pickle.UnpicklingError) as error:
-            raise StorageError(
-                "a process that did a part of the work is gone",
-                hint="the kernel log says so if memory was short",
-            ) from error
+        result = children[turn % len(children)].answer()
         if isinstance(result, _End):
             return
-        if isinstance(result, _Failure):
-            raise result.error
         yield result

@@ -5,7 +5,7 @@ what they hold is looked at on the way; without it they go unopened. Into anothe
 opened and sealed anew. amictl-store(5), COPIES.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -18,9 +18,8 @@ from amictl.model.blockmap import Leaf, Name, Node, child_span
 from amictl.model.records import SnapshotCore
 from amictl.store.carrying import Carrier, ResealedFrames, UnopenedFrames, UsedChunks, WholeFrames
 from amictl.store.domains import opened
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import Map
+from amictl.store.walking import Map, map_of
 from amictl.store.writing import Writer
 
 
@@ -35,13 +34,17 @@ class Place(NamedTuple):
     stop: int
 
 
-class Chunk(NamedTuple):
-    """A chunk of a leaf: its names in the source and in the target, and its plain length, about
-    where that cannot be seen."""
+class Chunks(NamedTuple):
+    """The chunks of a leaf, each once, as columns: their names in the source and in the target,
+    their plain names, and their plain lengths, about where that cannot be seen.
 
-    source: Name
-    target: Name
-    length: int
+    Where plain names cannot be seen, those in the source stand for them.
+    """
+
+    sources: Sequence[Name] = ()
+    targets: Sequence[Name] = ()
+    plain: Sequence[Name] = ()
+    lengths: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Moving:
     """A node that was read: what is below it, each once; and what the target is to store of it."""
 
     below: tuple[Place, ...]
-    chunks: tuple[Chunk, ...]
+    chunks: Chunks
     zero: int
     name: Name
     data: bytes
@@ -151,14 +154,15 @@ class UnopenedPassage:
         data = node_format.encode_again(clear)
         size, count = place.stop - place.start, len(clear.children)
         if clear.level == 0:
-            chunks = tuple(Chunk(name, name, size // count) for name in clear.children)
+            names = clear.children
+            chunks = Chunks(names, names, names, [size // count] * count)
             return Moving((), chunks, 0, clear.name, data)
         ends = [place.start + size * at // count for at in range(count + 1)]
         below = tuple(
             Place(name, name, clear.level - 1, ends[at], ends[at + 1])
             for at, name in enumerate(clear.children)
         )
-        return Moving(below, (), 0, clear.name, data)
+        return Moving(below, Chunks(), 0, clear.name, data)
 
     def where(self, place: Place) -> str:
         """See Passage."""
@@ -242,9 +246,16 @@ def _moving(
 ) -> Moving:
     """`targets` are the names in the target of what is below a node."""
     if isinstance(node, Leaf):
-        rows = zip(node.names, node.lengths, strict=True)
-        chunks = {name: Chunk(name, targets[name], size) for name, size in rows if name}
-        return Moving((), tuple(chunks.values()), node.zero_length, *stored)
+        lengths = dict(zip(node.names, node.lengths, strict=True))
+        plain = dict(zip(node.names, node.plain_names, strict=True))
+        names = [name for name in lengths if name]
+        chunks = Chunks(
+            names,
+            [targets[name] for name in names],
+            [plain[name] or name for name in names],
+            [lengths[name] for name in names],
+        )
+        return Moving((), chunks, node.zero_length, *stored)
     span = child_span(node.level)
     starts = range(place.start, place.stop, span)
     below = tuple(
@@ -252,7 +263,7 @@ def _moving(
         for start, child in zip(starts, node.children, strict=True)
         if child is not None
     )
-    return Moving(below, (), 0, *stored)
+    return Moving(below, Chunks(), 0, *stored)
 
 
 def passage_for(source: Store, writer: Writer, core: SnapshotCore, domain_id: str) -> Passage:

@@ -14,9 +14,8 @@ from amictl.content.domains import PLAIN, Domain
 from amictl.content.naming import chunk_name
 from amictl.errors import CorruptStoreError
 from amictl.formats import frame as frame_format
-from amictl.formats.frame import PLAIN_SIZE_MAX, Frame
+from amictl.formats.frame import PLAIN_SIZE_MAX, STORED_SIZE_MAX, Frame
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf, Location, Name
-from amictl.store.carrying import STORED_SIZE_MAX
 from amictl.store.store import Store
 
 _FRAMES_KEPT = 4

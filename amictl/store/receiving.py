@@ -154,16 +154,17 @@ class Receiving:
         count = sum(
             chunk.stop - chunk.start for chunk, is_new in zip(chunks, new, strict=True) if is_new
         )
+        made = []
         for first, stop, payload in _reusable(chunks, new, frames):
             own = chunks[first:stop]
             plain = data[own[0].start : own[-1].stop]
             new[first:stop] = [False] * len(own)
             # As a compressor of ours decides it.
             if len(payload) + len(plain) // 32 >= len(plain):
-                storer.store_frame(own, CODEC_STORED, plain)
+                made.append(storer.frame(own, CODEC_STORED, plain))
             else:
-                storer.store_frame(own, CODEC_ZSTD, payload)
-        storer.store(data, chunks, new)
+                made.append(storer.frame(own, CODEC_ZSTD, payload))
+        storer.store(data, chunks, new, made)
         return count
 
 

@@ -32,7 +32,7 @@ from amictl.store.map_making import Ingested
 from amictl.store.parents import domain_of, lineage_from, origin_of
 from amictl.store.pending import PendingFile
 from amictl.store.store import Store
-from amictl.store.walking import Map, leaves, read_leaf_at
+from amictl.store.walking import leaves, map_of, read_leaf_at
 from amictl.store.writing import Writer
 
 SAMPLES = 8
@@ -53,12 +53,6 @@ class SnapshotPlan:
     parent: str
     key_id: str | None
     full_read: bool
-
-
-def map_of(core: SnapshotCore) -> Map:
-    """The block map of a snapshot."""
-    root = bytes.fromhex(core.root) if core.root else None
-    return Map(root, core.height, core.size_bytes, bytes.fromhex(core.domain))
 
 
 def record_snapshot(

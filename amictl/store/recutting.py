@@ -11,9 +11,8 @@ from amictl.store.ingesting import Ingest, Volume
 from amictl.store.lineages import Lineage, lineage_of
 from amictl.store.parallel import PerThread
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaf_at, leaves, read_leaf_at
+from amictl.store.walking import leaf_at, leaves, map_of, read_leaf_at
 from amictl.store.writing import Writer
 
 

@@ -47,6 +47,7 @@ class Repacker:
         self._marks = marks
         self._random_bytes = random_bytes
         self._reducing: dict[bytes, UsedChunks] = {}
+        self._space = memoryview(bytearray(frame_format.STORED_SIZE_MAX))
 
     def move(self, packs: Sequence[PackRow], frames: Frames) -> Moved:
         """What is needed of these packs, of one kind, in new ones. Raises StorageError."""
@@ -68,7 +69,8 @@ class Repacker:
                 except UNREADABLE as error:
                     moved.stay[number] = error.message
                     continue
-                writer.append([piece])
+                data, names = piece
+                writer.append(memoryview(data), [(len(data), names)])
             writer.finish()
             for pack in moved.packs:
                 pack.upload.seal()
@@ -88,8 +90,9 @@ class Repacker:
         used: set[Name] = set()
         for marks in self._marks:
             used |= marks.needed_of(clear.names, place.pack, place.offset)
-        carried = self._reducer(clear.domain).carry(data, used)
-        return carried.data, carried.names
+        both = {name: (name, name) for name in used}
+        carried = self._reducer(clear.domain).carry(memoryview(data), both, self._space)
+        return bytes(self._space[: carried.size]), carried.names
 
     def _reducer(self, domain_id: bytes) -> UsedChunks:
         found = self._reducing.get(domain_id)

@@ -12,9 +12,8 @@ from amictl.store import authenticity
 from amictl.store.filling import damage_of
 from amictl.store.parallel import PerThread, reading_threads
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaf_at, leaves, read_leaf_at
+from amictl.store.walking import leaf_at, leaves, map_of, read_leaf_at
 
 _KEPT_BESIDES = 2
 """Segments that are kept beyond those that are read ahead."""

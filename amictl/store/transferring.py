@@ -8,19 +8,26 @@ published on the way is complete in itself, and a copy that is run again finds i
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 
 from amictl.errors import CorruptStoreError
 from amictl.model.blockmap import Name
 from amictl.progress import Progress, Step
 from amictl.store.bringing import Bringing
+from amictl.store.fetching import FetchingProcesses
 from amictl.store.map_making import CHECKPOINT_SECONDS
 from amictl.store.parallel import reading_threads
 from amictl.store.passages import Moving, Passage, Place
 from amictl.store.store import Store
 from amictl.store.writing import Writer
+
+_WORTH_PROCESSES = 16
+"""Segments to be read from which on processes pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +54,43 @@ class _LostError(CorruptStoreError):
 class Transfer:
     """Moves the maps of several snapshots, one after the other, into the store of one writer.
 
-    `garbage_bytes` are plain bytes that came along and that no snapshot moved so far uses; of
-    what is not opened they cannot be told.
+    It may fork: it is made before there are threads, with all `passages` that are to be moved, and
+    used as a context manager. `garbage_bytes` are plain bytes that came along and that no snapshot
+    moved so far uses; of what is not opened they cannot be told.
     """
 
-    def __init__(self, source: Store, writer: Writer) -> None:
+    def __init__(self, source: Store, writer: Writer, passages: Sequence[Passage]) -> None:
         self.garbage_bytes = 0
         self._source = source
         self._writer = writer
         self._bringing: dict[tuple[bytes, bytes], Bringing] = {}
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+        self._processes = None
+        if self._is_worth_processes(passages):
+            carriers = {passage.domains: passage.carrier for passage in passages}
+            count = reading_threads(source.storage)
+            self._processes = FetchingProcesses(source, carriers, count)
+
+    def __enter__(self) -> "Transfer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._processes is not None:
+            self._processes.end()
+
+    def _is_worth_processes(self, passages: Sequence[Passage]) -> bool:
+        """Whether there is so much to be moved, and nothing that a fork does not stand."""
+        if not (self._source.storage.forkable and self._writer.store.storage.forkable):
+            return False
+        items = chain.from_iterable(self._lacking(passage) for passage in passages)
+        leaves = (item for item in items if isinstance(item, Place))
+        with suppress(CorruptStoreError):  # told when it is moved
+            return len(list(islice(leaves, _WORTH_PROCESSES))) == _WORTH_PROCESSES
+        return False
+
+    def _lacking(self, passage: Passage) -> "Iterator[Place | _Done]":
+        root = passage.root()
+        return self._below(passage, root) if root else iter(())
 
     def move(
         self, passage: Passage, size_bytes: int, snapshot_id: str, progress: Progress
@@ -66,10 +100,7 @@ class Transfer:
         Returns the root of the map in the target. Raises CorruptStoreError that names damaged
         ranges, StorageError, UnsupportedError.
         """
-        # Frames are brought once for all snapshots that go the same way.
-        bringing = self._bringing.setdefault(
-            passage.domains, Bringing(self._source, self._writer, passage.carrier)
-        )
+        bringing = self._bringing_on(passage)
         told = _Told(size_bytes, progress)
         waiting: deque[Future[_Done]] = deque()
         threads = reading_threads(self._source.storage)
@@ -90,6 +121,15 @@ class Transfer:
         told.finish()
         self._count_garbage()
         return root.target if root else None
+
+    def _bringing_on(self, passage: Passage) -> Bringing:
+        """Frames are brought once for all snapshots that go the same way."""
+        if passage.domains not in self._bringing:
+            processes = self._processes
+            fetch = partial(processes.fetch, passage.domains) if processes else None
+            bringing = Bringing(self._source, self._writer, passage.carrier, fetch)
+            self._bringing[passage.domains] = bringing
+        return self._bringing[passage.domains]
 
     def _below(self, passage: Passage, place: Place) -> Iterator[Place | _Done]:
         """What the target lacks, children before their parents: leaves, which are still to be

@@ -15,6 +15,7 @@ from amictl.model.blockmap import (
     child_span,
     segment_length,
 )
+from amictl.model.records import SnapshotCore
 from amictl.store.store import Store
 
 
@@ -30,6 +31,12 @@ class Map:
     height: int
     size_bytes: int
     domain: bytes = PLAIN_DOMAIN
+
+
+def map_of(core: SnapshotCore) -> Map:
+    """The block map of a snapshot."""
+    root = bytes.fromhex(core.root) if core.root else None
+    return Map(root, core.height, core.size_bytes, bytes.fromhex(core.domain))
 
 
 def leaves(

@@ -12,13 +12,12 @@ from types import TracebackType
 from amictl.content.domains import Domain
 from amictl.errors import CorruptStoreError
 from amictl.formats import records as record_format
-from amictl.formats.framing import Buffer
 from amictl.formats.pack import PackKind
 from amictl.model.blockmap import Leaf, Name, Node, NodeName
 from amictl.model.records import Epoch
 from amictl.storage.interface import Hold
 from amictl.store import layout
-from amictl.store.packing import NewPack, PackWriter
+from amictl.store.packing import NewFrame, NewPack, NewPart, PackWriter
 from amictl.store.store import Store
 
 CHECKPOINT_PACKS = 16
@@ -112,13 +111,15 @@ class Writer:
         """Whether the store has a leaf of this name, with all that it leads to."""
         return self.index.find(name) is not None and self.has_all((name, *leaf.names))
 
-    def add_frame(self, data: Buffer, names: tuple[Name, ...]) -> None:
-        """Store a frame; its chunks were claimed before."""
-        self._frames.append([(data, names)])
+    def add_frames(self, frames: Sequence[NewFrame]) -> None:
+        """Store frames with the names of their chunks, which were claimed before, one after the
+        other and at once."""
+        joined = b"".join([data for data, _ in frames])
+        self._frames.append(joined, [(len(data), names) for data, names in frames])
 
-    def add_frames(self, frames: Sequence[tuple[Buffer, tuple[Name, ...]]]) -> None:
-        """Store frames one after the other, at once because that is quicker."""
-        self._frames.append(frames)
+    def add_joined(self, data: memoryview, frames: Sequence[NewPart]) -> None:
+        """The same, of frames whose bytes stand one behind the other already."""
+        self._frames.append(data, frames)
 
     def add_node(self, node: Node, domain: Domain) -> NodeName:
         """Store a node unless the store has it.
@@ -136,7 +137,7 @@ class Writer:
                 return
             self._claims.add(name)
         if not self._has_node(name):
-            self._nodes.append([(data, (name,))])
+            self._nodes.append(data, [(len(data), (name,))])
 
     def distrust_nodes(self) -> None:
         """A node could not be read: from now on one counts as stored only if it can be."""

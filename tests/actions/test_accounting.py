@@ -11,8 +11,8 @@ from amictl.model import retention
 from amictl.model.blockmap import Interior, Name
 from amictl.model.records import RetentionRule
 from amictl.store import catalog, recycling
-from amictl.store.recording import map_of
 from amictl.store.store import Store
+from amictl.store.walking import map_of
 from tests.workshop import MIB, SEGMENT, Workshop
 
 Places = dict[tuple[int, int], int]

@@ -40,7 +40,7 @@ from amictl.formats.framing import checksum
 from amictl.model.blockmap import Leaf
 from amictl.model.records import RegionSettings
 from amictl.store import catalog, layout, pending, settings, tokens
-from amictl.store.recording import map_of
+from amictl.store.walking import map_of
 from amictl.store.writing import Writer
 from tests.workshop import MIB, SEGMENT, Workshop, flip, ignore, same
 
@@ -542,8 +542,8 @@ def test_what_a_frame_needs_goes_along(regions: Regions) -> None:
     leaf = Leaf((5000,), (chunk_name(used),), bytes(16))
     with east.open() as store, Writer(store, east.surroundings.random_bytes) as writer:
         frame = frame_format.encode([chunk_name(needed)], [6000], 0, needed)
-        writer.add_frame(frame, (chunk_name(needed),))
-        writer.add_frame(frame_that_needs(chunk_name(needed), used), (chunk_name(used),))
+        writer.add_frames([(frame, (chunk_name(needed),))])
+        writer.add_frames([(frame_that_needs(chunk_name(needed), used), (chunk_name(used),))])
         root = writer.add_node(leaf, PLAIN).stored
         writer.publish()
     east.put_core(replace(core, root=root.hex()))

@@ -26,8 +26,7 @@ from amictl.model import facts
 from amictl.model.blockmap import Leaf, Name
 from amictl.model.records import DomainHeader, SnapshotCore
 from amictl.store import authenticity, catalog, domains, layout, pending
-from amictl.store.recording import map_of
-from amictl.store.walking import leaves
+from amictl.store.walking import leaves, map_of
 from amictl.store.writing import Writer
 from tests.actions.test_copying import (
     Regions,
@@ -643,7 +642,7 @@ def test_a_frame_of_the_plain_domain_under_names_of_another_is_refused(
     (name,) = names_of(here.east, snapshot_id)
     fake = frame_format.encode([name], [5000], 0, here.east.noise(5000, 2))
     with here.east.open() as store, Writer(store, here.east.surroundings.random_bytes) as writer:
-        writer.add_frame(fake, (name,))
+        writer.add_frames([(fake, (name,))])
         writer.publish()
     here.east.packs(0)[0].unlink()
     for mislaid in (False, True):
@@ -661,7 +660,7 @@ def test_a_plain_frame_under_a_wrong_name_is_found_when_it_is_used_in_part(
     names = [chunk_name(east.noise(5000, seed)) for seed in (1, 2)]
     lie = frame_format.encode(names, [5000, 5000], 0, east.noise(10_000, 3))
     with east.open() as store, Writer(store, east.surroundings.random_bytes) as writer:
-        writer.add_frame(lie, tuple(names))
+        writer.add_frames([(lie, tuple(names))])
         root = writer.add_node(Leaf((5000,), (names[0],), bytes(16)), kinds.PLAIN).stored
         writer.publish()
     east.put_core(replace(core, root=root.hex()))
@@ -734,8 +733,8 @@ def test_what_a_frame_needs_is_resolved_under_another_key(here: Regions, a: str)
     used, needed = east.noise(5000, 21), east.noise(6000, 22)
     with east.open() as store, Writer(store, east.surroundings.random_bytes) as writer:
         frame = frame_format.encode([chunk_name(needed)], [6000], 0, needed)
-        writer.add_frame(frame, (chunk_name(needed),))
-        writer.add_frame(frame_that_needs(chunk_name(needed), used), (chunk_name(used),))
+        writer.add_frames([(frame, (chunk_name(needed),))])
+        writer.add_frames([(frame_that_needs(chunk_name(needed), used), (chunk_name(used),))])
         root = writer.add_node(Leaf((5000,), (chunk_name(used),), bytes(16)), kinds.PLAIN).stored
         writer.publish()
     east.put_core(replace(core, root=root.hex()))

@@ -28,6 +28,7 @@ from amictl.model.encryption import EncryptionRequest
 from amictl.storage.object_files import DirectoryBucket
 from amictl.store import catalog, tasks
 from amictl.store.lineages import is_encrypted
+from amictl.volumes.freezing import FreezeRequest
 from amictl.volumes.imports import DiskContainer
 from tests.oracle import require_ec2_shape
 from tests.workshop import MIB, SEGMENT, Workshop, ignore
@@ -342,6 +343,16 @@ def test_file_that_is_written_to_is_refused(workshop: Workshop) -> None:
     path = convert(raw_disk(workshop), workshop.folder / "disk", "qcow2")
     with path.open("r+b"), pytest.raises(SourceInUseError):
         imported(workshop, DiskContainer(path))
+
+
+def test_file_is_copied_first_where_that_is_asked_for(
+    workshop: Workshop,
+) -> None:
+    raw = raw_disk(workshop)
+    shape = imported(workshop, DiskContainer(raw), freeze=FreezeRequest(method="copy"))
+    core = workshop.core(snapshot_of(shape))
+    assert core.freeze.method == "copy"
+    assert workshop.restored(core.snapshot_id) == raw.read_bytes()
 
 
 def test_dry_run_looks_at_the_disk_and_does_nothing(workshop: Workshop) -> None:

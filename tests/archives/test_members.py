@@ -1,6 +1,6 @@
 """Members of disks: what their maps say is what is in them, and they are as few as may be."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +9,29 @@ import zstandard
 from blake3 import blake3
 from pyrage import x25519
 
+from amictl.archives import segments, stream
 from amictl.archives.members import Disk, members
 from amictl.archives.segments import PackedSegment
 from amictl.content.compressing import Compressor
 from amictl.content.naming import fingerprint
-from amictl.formats import archive_manifest, archive_map
+from amictl.errors import CorruptStoreError, UnsupportedError
+from amictl.formats import archive_manifest, archive_map, archive_members
 from amictl.formats.archive_map import raw_frame
 from amictl.formats.frame import CODEC_ZSTD
-from amictl.model.archives import MANIFEST, MEMBER_SIZE_MAX, Blank, FramePlace, MemberMap
-from amictl.model.blockmap import Leaf
+from amictl.model.archives import (
+    MANIFEST,
+    MEMBER_SIZE_MAX,
+    MEMBERS_MAX,
+    Blank,
+    FramePlace,
+    Member,
+    MemberMap,
+    Members,
+)
+from amictl.model.blockmap import Leaf, Name
+from amictl.store import catalog
 from tests.archives.storing import content, opened, stored, table_of
-from tests.workshop import MIB, SEGMENT, Workshop
+from tests.workshop import MIB, SEGMENT, Workshop, flip
 
 GIB = 1 << 30
 ID = bytes(16)
@@ -137,10 +149,77 @@ def test_frames_that_no_archive_may_have_are_made_anew(
     assert b"".join(decoded(frames, member.frames)) == disk.read_bytes()
 
 
+def test_a_segment_of_too_many_frames_is_made_anew(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = workshop.image("one", workshop.file("disk", workshop.noise(SEGMENT)))
+    monkeypatch.setattr(segments, "SEGMENT_FRAMES_MAX", 4)
+    archive = stored(workshop, image, reuse_from=0.0)
+    member, _ = parts(opened(archive)["disk-0/000000.zst"])
+    assert [frame.plain_length for frame in member.frames] == [MIB] * 4
+
+
+def test_an_image_of_too_many_members_is_refused(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = workshop.image("one", workshop.file("disk", workshop.noise(SEGMENT)))
+    monkeypatch.setattr(stream, "MEMBERS_MAX", 1)
+    with pytest.raises(UnsupportedError, match="too large for an archive"):
+        stored(workshop, image)
+    assert list((workshop.folder / "bucket").iterdir()) == []
+
+
+def test_the_largest_table_can_be_found_from_the_end() -> None:
+    name, digest = "disk-262143/262143.zst.age", "0" * 64
+    member = Member(name, MEMBERS_MAX * (MEMBER_SIZE_MAX + 65_536), MEMBER_SIZE_MAX, digest)
+    table = len(archive_members.encode(Members("0" * 32, "t", (member,) * 1000))) / 1000
+    assert table * MEMBERS_MAX <= archive_members.SIZE_MAX
+    sums = len(archive_members.sums([(name, digest)]))
+    assert (table + sums) * MEMBERS_MAX < 64 * MIB
+
+
+def test_a_leaf_that_cannot_be_read_is_named(workshop: Workshop) -> None:
+    image = workshop.image("one", workshop.file("disk", workshop.noise(SEGMENT + 1000)))
+    flip(workshop.packs(1)[0], 32 + 40)
+    with pytest.raises(CorruptStoreError, match="is damaged at bytes 4194304 to 4195304"):
+        stored(workshop, image)
+
+
+@pytest.mark.parametrize(
+    ("place", "start"), [(lambda root, _: root, 0), (lambda _, below: below, SEGMENT)]
+)
+def test_what_cannot_be_told_of_a_disk_is_named(
+    workshop: Workshop, place: Callable[[Name, Name], Name], start: int
+) -> None:
+    size = 200 * SEGMENT
+    disk = workshop.file("disk", {0: b"first", 150 * SEGMENT: b"last"}, size=size)
+    image = workshop.image("one", disk)
+    with workshop.open() as store:
+        snapshot = str(catalog.read_image_core(store, image).mappings[0].snapshot_id)
+        root = bytes.fromhex(catalog.read_snapshot(store, snapshot).root or "")
+        below = store.read_interior(root, 2).children[1]
+        assert below is not None
+        found = store.index.find(place(root, below))
+    assert found is not None
+    flip(workshop.packs(1)[0], found.offset + 20)
+    with pytest.raises(CorruptStoreError) as caught:
+        stored(workshop, image)
+    assert caught.value.message.startswith(f"{snapshot} is damaged at bytes {start} to {size}: ")
+
+
+def test_a_wrong_fingerprint_is_damage(workshop: Workshop) -> None:
+    image = workshop.image("one", workshop.file("disk", workshop.noise(SEGMENT + 1000)))
+    with workshop.open() as store:
+        snapshot = catalog.read_image_core(store, image).mappings[0].snapshot_id
+    workshop.put_core(replace(workshop.core(str(snapshot)), fingerprint_key="ab" * 32))
+    with pytest.raises(CorruptStoreError, match="says something else than its chunks"):
+        stored(workshop, image)
+
+
 @pytest.mark.parametrize("blank", [Blank.HOLE, Blank.ZEROS])
 def test_a_gibibyte_of_zeros_is_one_member_of_33_kilobytes(blank: Blank) -> None:
-    segments = [PackedSegment(index, blank) for index in range(GIB // SEGMENT)]
-    found = list(members(Disk(ID, 0, GIB), segments))
+    blanks = [PackedSegment(index, blank) for index in range(GIB // SEGMENT)]
+    found = list(members(Disk(ID, 0, GIB), blanks))
     assert len(found) == 1
     assert sum(map(len, found[0])) < 34_000
 
@@ -176,8 +255,8 @@ def test_a_member_has_as_many_segments_as_fit() -> None:
 
 def test_zeros_between_segments_are_one_frame() -> None:
     (first,) = incompressible(1)
-    segments = [first, PackedSegment(1, Blank.ZEROS), replace(first, index=5)]
-    (found,) = members(Disk(ID, 0, 6 * SEGMENT + 9), segments)
+    packed = [first, PackedSegment(1, Blank.ZEROS), replace(first, index=5)]
+    (found,) = members(Disk(ID, 0, 6 * SEGMENT + 9), packed)
     member = archive_map.decode(found[0])
     assert [frame.plain_length for frame in member.frames] == [MIB] * 4 + [4 * SEGMENT] + [
         MIB

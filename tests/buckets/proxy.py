@@ -14,6 +14,7 @@ Headers = list[tuple[str, str]]
 Answer = tuple[int, Headers, bytes]
 
 _HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
+_FULL = b"<Error><Code>QuotaExceeded</Code><Message>No room.</Message></Error>"
 _BUSY = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 
 
@@ -150,6 +151,15 @@ def _busy(handler: _Handler, answer: Answer) -> None:
     handler.give(answer)
 
 
+def _full(handler: _Handler, _: Answer) -> None:
+    handler.give((507, [], _FULL))
+
+
+def _elsewhere(handler: _Handler, _: Answer) -> None:
+    place = f"http://localhost:{handler.proxy.upstream}{handler.path}"
+    handler.give((307, [("Location", place)], b""))
+
+
 def _reset(handler: _Handler, _: Answer) -> None:
     handler.hang_up()
 
@@ -211,12 +221,26 @@ def _is_put(method: str, _: str) -> bool:
     return method == "PUT"
 
 
+def _is_post(method: str, _: str) -> bool:
+    return method == "POST"
+
+
+def _adds(method: str, _: str) -> bool:
+    return method in ("POST", "PUT")
+
+
+OBJECT_FAULTS = ("lost reply to a post", "full", "elsewhere")
+"""Faults of requests that only buckets of objects make, or survive differently."""
+
 FAULTS = {
     "503": Fault(_busy, passes_on=False),
     "reset": Fault(_reset, passes_on=False),
     "stall": Fault(_stall, passes_on=False),
     "cut body": Fault(_cut, passes_on=True, concerns=lambda method, _: method == "GET"),
     "lost reply": Fault(_reset, passes_on=True, concerns=_is_put),
+    "lost reply to a post": Fault(_reset, passes_on=True, concerns=_is_post),
+    "full": Fault(_full, passes_on=False, concerns=_adds),
+    "elsewhere": Fault(_elsewhere, passes_on=False),
     "wrong length": Fault(_short, passes_on=True, concerns=_is_get),
     "error in 200": Fault(
         _error_in_200, passes_on=True, concerns=lambda method, _: method != "HEAD"

@@ -13,7 +13,10 @@ from amictl.actions.bundling import (
     bundle_file,
     unbundle_image,
 )
+from amictl.bundles import rsa_keys
 from amictl.bundles.opening import BundlePlace
+from amictl.bundles.writing import BundleFiles, BundleKeys, BundleRequest, write_parts
+from amictl.errors import StorageError
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
 from amictl.storage.object_files import DirectoryBucket
@@ -113,3 +116,30 @@ def test_the_recipe_of_the_manual_opens_a_bundle(
     recipe = recipe.replace("\\-", "-").replace("\\e", "\\")
     run(f"name=disk.img; private_key={signer.private_key}; {recipe}", folder)
     assert (folder / "disk.img").read_bytes() == image.read_bytes()
+
+
+def test_a_disk_that_cannot_be_read_to_its_end_leaves_nothing(
+    tmp_path: Path, folder: Path, signer: Signer
+) -> None:
+    class Failing:
+        size_bytes = 30 * MIB
+
+        def extents(self) -> list[tuple[int, int]]:
+            return [(0, self.size_bytes)]
+
+        def read(self, offset: int, length: int) -> bytes:
+            if offset > 25 * MIB:
+                raise StorageError("the disk fails")
+            return random.Random(offset).randbytes(length)
+
+    private = rsa_keys.read_private_key(signer.private_key)
+    public = rsa_keys.read_public_key(signer.certificate)
+    keys = BundleKeys(private, public, public)
+    request = BundleRequest("disk", "123456789012", "x86_64")
+    with (
+        pytest.raises(StorageError, match="the disk fails"),
+        BundleFiles(DirectoryBucket(folder)) as files,
+    ):
+        write_parts(Failing(), request, keys, files, os.urandom, Silent())
+    assert len(files.names) == 2
+    assert list(folder.iterdir()) == []

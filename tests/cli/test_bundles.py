@@ -2,6 +2,7 @@
 
 import json
 import random
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.bundles.shell import Signer, bundle, new_signer, unbundle
 from tests.cli.test_images import make_disk
 from tests.conftest import Home
+from tests.oracle import require_ec2_shape
 
 pytestmark = pytest.mark.needs("openssl", "gzip", "tar")
 
@@ -97,7 +99,9 @@ def test_an_image_of_the_region_is_opened_by_openssl(place: Place, disk: Path) -
 
 def test_a_bundle_is_launched(place: Place, disk: Path) -> None:
     image_id = place.registered(place.uploaded(disk))
-    (image,) = place.run("describe-images", "--image-ids", image_id)["Images"]
+    shown = place.run("describe-images", "--image-ids", image_id)
+    require_ec2_shape("DescribeImages", shown)
+    (image,) = shown["Images"]
     assert image["RootDeviceType"] == "instance-store"
     assert image["ImageLocation"] == str(place.folder / "bucket/old/disk.raw.manifest.xml")
     assert image["BlockDeviceMappings"] == []
@@ -313,3 +317,73 @@ def test_a_copy_of_a_damaged_bundle_leaves_nothing(place: Place, disk: Path) -> 
     words = ["copy-image", "--source-region", "local", "--source-image-id", image_id]
     assert place.fails(*words, "--name", "copy") == (13, "CorruptStore")
     assert files(place.folder / "data/amictl/buckets") == []
+
+
+def test_what_is_in_a_bundle_goes_into_no_archive_and_no_other_file(
+    place: Place, disk: Path
+) -> None:
+    image_id = place.registered(place.uploaded(disk))
+    named = ["--image-id", image_id]
+    refused = (15, "UnsupportedOperation")
+    assert place.fails("create-store-image-task", *named, "--bucket", "./bucket") == refused
+    assert place.fails("bundle-image", *named, *place.making()) == refused
+    export = ["--disk-image-format", "RAW", "--s3-export-location", "S3Bucket=./bucket"]
+    assert place.fails("export-image", *named, *export) == refused
+
+
+def test_the_root_of_a_bundle_cannot_be_mapped(place: Place, disk: Path) -> None:
+    location = place.uploaded(disk)
+    mapped = ["--block-device-mappings", "DeviceName=/dev/sda1,Ebs={VolumeSize=5}"]
+    signed = ["--image-location", location, "--certificate", place.signer.certificate]
+    failed = place.fails("register-image", "--name", "old", *signed, *mapped)
+    assert failed == (2, "InvalidBlockDeviceMapping")
+    launch = ["launch-image", "--image-id", place.registered(location), "--directory", "web"]
+    failed = place.fails(*launch, "--private-key", place.key, *mapped)
+    assert failed == (2, "InvalidBlockDeviceMapping")
+
+
+def test_an_image_of_a_bundle_may_have_volumes(place: Place, disk: Path) -> None:
+    snapshot = place.run("create-snapshot", disk)["SnapshotId"]
+    mapped = f"DeviceName=/dev/sdf,Ebs={{SnapshotId={snapshot}}}"
+    image_id = place.registered(place.uploaded(disk), "--block-device-mappings", mapped)
+    launch = ["launch-image", "--image-id", image_id, "--directory", "web"]
+    launched = place.run(*launch, "--private-key", place.key)
+    assert (place.folder / "web/sdf.raw").read_bytes() == disk.read_bytes()
+    assert len(launched["Volumes"]) == 1
+
+
+def test_windows_is_not_bundled(place: Place) -> None:
+    disk = bytearray(4 * MIB)
+    disk[446:462] = bytes([0x80, 0, 0, 0, 7, 0, 0, 0]) + struct.pack("<II", 2048, 4096)
+    disk[510:512] = b"\x55\xaa"
+    disk[MIB : MIB + 11] = b"\xebR\x90NTFS    "
+    disk[MIB + 600 : MIB + 614] = "BOOTMGR".encode("utf-16-le")
+    image = place.folder / "windows.raw"
+    image.write_bytes(disk)
+    words = ["bundle-image", "--image", image, *place.making()]
+    assert place.fails(*words) == (15, "UnsupportedOperation")
+    image_id = place.run("create-image", "--name", "windows", image)["ImageId"]
+    words = ["bundle-image", "--image-id", image_id, *place.making()]
+    assert place.fails(*words) == (15, "UnsupportedOperation")
+
+
+def test_a_disk_that_is_too_large_is_refused(place: Place) -> None:
+    image = place.folder / "large.raw"
+    with image.open("wb") as file:
+        file.truncate(10 * 1024 * MIB + 512)
+    words = ["bundle-image", "--image", image, *place.making()]
+    assert place.fails(*words) == (2, "InvalidParameterValue")
+
+
+def test_mappings_go_into_the_manifest(place: Place, disk: Path) -> None:
+    mapped = ["--block-device-mapping", "ami=sda1,root=/dev/sda1,ephemeral0=sdb", "swap=sda3"]
+    manifest = place.bundled(disk, *mapped, "--product-codes", "A1B2")
+    text = manifest.read_text()
+    assert "<mapping><virtual>ephemeral0</virtual><device>sdb</device></mapping>" in text
+    assert "<product_codes><product_code>A1B2</product_code></product_codes>" in text
+    image_id = place.registered(f"./bundled/{manifest.name}")
+    (image,) = place.run("describe-images", "--image-ids", image_id)["Images"]
+    ephemeral = {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}
+    assert image["BlockDeviceMappings"] == [ephemeral]
+    wrong = ["bundle-image", "--image", disk, *place.making(), "--prefix", "other"]
+    assert place.fails(*wrong, "--block-device-mapping", "usb=sdx") == (2, "InvalidParameterValue")

@@ -140,7 +140,7 @@ def test_every_list_has_an_order() -> None:
 
 def test_every_listing_is_cut() -> None:
     listings = {name for name in program.table if name.startswith(("describe-", "list-"))}
-    single = {name for name in listings if name.endswith(("-attribute", "-key"))}
+    single = {name for name in listings if name.endswith(("-archive", "-attribute", "-key"))}
     assert listings - single - BLOCKS - {"describe-store"} == LISTS.keys()
 
 

@@ -32,9 +32,8 @@ from amictl.store.deleting import delete_snapshot
 from amictl.store.garbage import Limits
 from amictl.store.opening import create_store, open_store
 from amictl.store.reading import SegmentReader, data_ranges
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves
+from amictl.store.walking import leaves, map_of
 from amictl.volumes.targets import MARK_SUFFIX
 from tests.faults.crash_states import State, states_after_a_power_cut, states_at_the_end
 from tests.faults.recording_disk import RecordingDisk

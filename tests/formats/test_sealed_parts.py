@@ -32,7 +32,9 @@ def sealed_frame(domain: bytes, names: Sequence[Name], codec: int, body: Buffer)
     def write(target: memoryview, _: bytes) -> None:
         target[:] = body
 
-    return bytes(frame_format.encode_sealed(domain, names, codec, len(body), write))
+    data = bytearray(frame_format.sealed_size(len(names), len(body) - SEAL_SIZE))
+    frame_format.encode_sealed(memoryview(data), domain, names, codec, write)
+    return bytes(data)
 
 
 @st.composite

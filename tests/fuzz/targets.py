@@ -22,6 +22,7 @@ from amictl.formats import (
     archive_map,
     archive_members,
     current,
+    foreign,
     frame,
     node,
     pack,
@@ -29,11 +30,12 @@ from amictl.formats import (
     run,
     tar,
 )
+from amictl.formats.foreign_header import ForeignFile
 from amictl.formats.framing import checksum
 from amictl.keys import age_headers
 from amictl.model.records import Attributes, ImageCore, SnapshotCore, StoreConfig
 from amictl.store.index import Run
-from tests.hostile import archives, readers
+from tests.hostile import archives
 from tests.hostile.archive_frame_vectors import FRAMES
 from tests.hostile.archive_member_vectors import MAPS
 from tests.hostile.bundle_vectors import IMAGE_SIZE, tars
@@ -182,9 +184,23 @@ def read_archive_member(data: bytes) -> None:
 
 
 def read_disk_image(data: bytes) -> None:
-    """A disk in a foreign format, and the first segments of what it says it holds."""
-    with suppress(AmictlError):
-        readers.read_disk_image(data, 4)
+    """The head of a disk in a foreign format, and once more with the sums of a vhd made right."""
+    summed = bytearray(data.ljust(1536, b"\0"))
+    for start, length, at in ((0, 512, 64), (512, 1024, 36)):
+        part = summed[start : start + length]
+        part[at : at + 4] = bytes(4)
+        part[at : at + 4] = struct.pack(">I", ~sum(part) & 0xFFFFFFFF)
+        summed[start : start + length] = part
+    for repaired in (data, bytes(summed) + bytes(summed[:512])):
+        file = ForeignFile("here", len(repaired), Whole(repaired).read)
+        with suppress(AmictlError):
+            foreign.looked_at(file, None)
+
+
+def _heads() -> Iterator[bytes]:
+    """The heads of all disks of the corpus."""
+    for vector in corpus("disk_image_vectors"):
+        yield vector.make()[:SEED_SIZE_MAX]
 
 
 def read_bundle_manifest(data: bytes) -> None:
@@ -285,7 +301,7 @@ TARGETS: dict[str, Target] = {
     "archive-documents": Target(read_archive_documents, ["archive-manifest", "archive-members"]),
     "archive-end": Target(read_archive_end, _ends),
     "archive-member": Target(read_archive_member, _members),
-    "disk-image": Target(read_disk_image, ["disk-image"]),
+    "disk-image": Target(read_disk_image, _heads),
     "bundle-manifest": Target(read_bundle_manifest, ["bundle-manifest"]),
     "bundle-tar": Target(read_bundle_tar, _tars),
     "age-header": Target(read_age_header, ["identity-file"]),

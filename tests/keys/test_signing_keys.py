@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key, load_ssh_public_key
 
-from amictl.errors import AmictlError, KeyLockedError, KeyUnavailableError, UsageError
+from amictl.errors import AmictlError, KeyLockedError, KeyUnavailableError, StorageError, UsageError
 from amictl.keys.signing_keys import signer
 
 pytestmark = pytest.mark.needs("openssl", "ssh-keygen")
@@ -113,3 +113,7 @@ def test_a_key_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_key(tmp_path: Path) -> None:
     refused(tmp_path, UsageError)
+
+
+def test_a_key_below_a_file_cannot_be_read(tmp_path: Path) -> None:
+    assert "cannot read" in refused(pem(tmp_path) / "key", StorageError).message

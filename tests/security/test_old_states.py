@@ -105,7 +105,7 @@ def test_a_domain_of_a_run_that_was_killed_is_nothing_to_speak_of(
     amictl("create-key")
     amictl("enable-ebs-encryption-by-default")
     program = "import os; from amictl.store import writing; from amictl.cli.main import main"
-    killed = f"{program}; writing.Writer.add_frame = lambda *_: os._exit(9); main()"
+    killed = f"{program}; writing.Writer.add_frames = lambda *_: os._exit(9); main()"
     subprocess.run(
         [sys.executable, "-c", killed, "create-snapshot", disk],
         env=amictl.environment(),

@@ -40,6 +40,16 @@ def test_a_file_is_private_and_has_no_companion(root: Path) -> None:
     assert (root / "a/b/object.bin").stat().st_mode & 0o777 == 0o600
 
 
+def test_zeros_are_holes(root: Path) -> None:
+    with DirectoryBucket(root).create("object", {}, {}, None) as writer:
+        for data in (bytes(1 << 20), b"data", bytes(1 << 20)):
+            writer.write(data)
+        writer.finish()
+    path = root / "object"
+    assert path.read_bytes() == bytes(1 << 20) + b"data" + bytes(1 << 20)
+    assert path.stat().st_blocks * 512 < 100_000
+
+
 def test_metadata_is_kept_in_an_extended_attribute(root: Path) -> None:
     with DirectoryBucket(root).create("object", {"name": "süß"}, {}, None) as writer:
         writer.finish()

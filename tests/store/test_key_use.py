@@ -16,9 +16,8 @@ from amictl.model.records import ImageCore
 from amictl.store import catalog, key_use, layout
 from amictl.store.inspection import pack_entries, read_piece
 from amictl.store.lineages import lineage_of
-from amictl.store.recording import map_of
 from amictl.store.store import Store
-from amictl.store.walking import leaves
+from amictl.store.walking import leaves, map_of
 from tests.workshop import MIB, Workshop, flip
 
 

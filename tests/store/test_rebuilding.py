@@ -129,7 +129,7 @@ def test_removed_and_condemned_packs_stay_on_their_lists(filled: Workshop) -> No
 
 def test_packs_that_current_does_not_name_stay_garbage(filled: Workshop) -> None:
     with filled.open() as store, Writer(store, filled.surroundings.random_bytes) as writer:
-        writer.add_frame(b"garbage", (bytes(32),))
+        writer.add_frames([(b"garbage", (bytes(32),))])
         writer.finish_packs()
         store.storage.publish([pack.upload for pack in writer._full])
     before = places(filled)

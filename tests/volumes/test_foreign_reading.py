@@ -80,7 +80,7 @@ def nothing_left() -> Iterator[None]:
     descriptors = open_descriptors()
     yield
     assert children() == set()
-    assert open_descriptors() == descriptors
+    assert open_descriptors() <= descriptors  # others may have been collected meanwhile
 
 
 def test_segments_come_in_order_without_those_of_zeros(qcow2: bytes) -> None:

@@ -12,6 +12,8 @@ from amictl.cli.option_types import OneOf, StructuresType, StructureType
 from amictl.cli.options import (
     Decorator,
     dry_run,
+    freeze_request,
+    freezing,
     list_option,
     no_wait,
     tag_specifications,
@@ -82,6 +84,7 @@ def _kms_key_id() -> Decorator:
 @_encrypted()
 @_kms_key_id()
 @tag_specifications("task, as import-image-task, the image or its snapshots")
+@freezing
 @no_wait(_REACHED)
 @dry_run()
 def import_image(
@@ -104,7 +107,9 @@ def import_image(
     extents) is refused before it is read. Nothing is changed inside of the disks, so they need
     the drivers of the machine that they will run in. The image is called as the task.
 
-    Importing a file again stores only what changed since. A vhd counts the size in its footer,
+    A file must be at rest, or be cloned or copied first, as with create-image; one that a machine
+    writes to meanwhile is seldom sound in a format other than raw. Importing a file again stores
+    only what changed since. A vhd counts the size in its footer,
     which programs that count in cylinders may take for a little less. An OVA is a tar archive:
     unpack it, and name its disks.
     """
@@ -120,6 +125,7 @@ def import_image(
         request = importing.ImportImageRequest(
             containers=tuple(_container(invocation, one) for one in given),
             encryption=EncryptionRequest(encrypted, kms_key_id),
+            freeze=freeze_request(options),
             platform=platform.lower() if platform else None,
             tags=tags,
             image_tags=image_tags,
@@ -157,6 +163,7 @@ def import_image(
 @_encrypted()
 @_kms_key_id()
 @tag_specifications("task, as import-snapshot-task, or the snapshot")
+@freezing
 @no_wait(_REACHED)
 @dry_run()
 def import_snapshot(
@@ -169,6 +176,7 @@ def import_snapshot(
     no_wait: bool,
     dry_run: bool | None,
     description: str,
+    **options: Any,
 ) -> Result:
     """Make a snapshot of a disk in a foreign format, or of one that is in a bucket.
 
@@ -188,6 +196,7 @@ def import_snapshot(
             container=_container(invocation, disk_container or {"Url": disk}),
             description=description,
             encryption=EncryptionRequest(encrypted, kms_key_id),
+            freeze=freeze_request(options),
             tags=tags,
             snapshot_tags=snapshot_tags,
             dry_run=bool(dry_run),

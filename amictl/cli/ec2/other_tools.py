@@ -73,6 +73,19 @@ OTHER_TOOLS = (
         "this version gives no room back: what was deleted is no longer named, but its packs stay",
         "clean cleanup collect compact gc optimize purge vacuum",
     )
+    | same("use bundle-image", "ec2-bundle-image bundle")
+    | same("use unbundle-image", "ec2-unbundle unbundle")
+    | same("leave the prefix out: use upload-bundle", "ec2-upload-bundle")
+    | same("leave the prefix out: use download-bundle", "ec2-download-bundle")
+    | same("leave the prefix out: use delete-bundle", "ec2-delete-bundle")
+    | same(
+        "amictl bundles disks at rest: stop the machine, and use bundle-image on its root disk",
+        "bundle-vol ec2-bundle-vol",
+    )
+    | same(
+        "bundles need no other kernel for another region: use copy-image",
+        "ec2-migrate-bundle ec2-migrate-manifest",
+    )
     | same(
         "leave the name of the service out, as in amictl describe-images",
         "ebs ec2 dlm kms rbin",
