@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from functools import partial
+from functools import lru_cache, partial
 
 from amictl.archives.disks import OpenMember, in_parts
 from amictl.archives.reading import Archive
@@ -96,6 +96,7 @@ def _segments_of(member: OpenMember, size_bytes: int, key: bytes) -> Iterator[Ar
                 yield Arriving(index, zeros(segment_length(size_bytes, index), key), tuple)
 
 
+@lru_cache(maxsize=4)  # a member of thirty kilobytes may be a gibibyte of them
 def zeros(length: int, fingerprint_key: bytes) -> Leaf:
     """The leaf of a segment that was allocated and holds nothing but zeros."""
     assert length <= SEGMENT_SIZE
