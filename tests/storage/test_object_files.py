@@ -2,6 +2,9 @@
 
 import fcntl
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -202,3 +205,53 @@ def test_a_failed_write_leaves_nothing(root: Path, number: int) -> None:
     with pytest.raises(AmictlError, match="No space left"):
         put(bucket, "object", b"content")
     assert list(root.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a mebibyte."""
+    path = tmp_path / "small"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.needs("root", "mount")
+def test_on_a_full_disk_nothing_is_left_and_there_is_room_again(small_disk: Path) -> None:
+    bucket = DirectoryBucket(small_disk)
+    put(bucket, "first", os.urandom(300_000))
+    for _ in range(3):
+        with pytest.raises(StorageError, match="No space left") as caught:
+            put(bucket, "second", os.urandom(1 << 20))
+        assert caught.value.hint is not None
+        assert "free some space" in caught.value.hint
+    put(bucket, "third", os.urandom(600_000))
+    assert bucket.names("") == ["first", "third"]
+    assert [path.name for path in small_disk.iterdir() if path.name.startswith(".")] == []
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from amictl.storage.object_files import DirectoryBucket
+with DirectoryBucket(Path(sys.argv[1])).create("folder/object", {}, {}, None) as writer:
+    writer.write(b"part")
+    print("written", flush=True)
+    sys.stdin.read()
+    writer.finish()
+"""
+
+
+def test_a_killed_writer_leaves_nothing_visible_and_the_next_one_tidies_up(root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.kill()
+    bucket = DirectoryBucket(root)
+    assert (bucket.exists("folder/object"), bucket.names("folder/")) == (False, [])
+    assert len(list((root / "folder").iterdir())) == 1
+    put(bucket, "folder/object", b"whole")
+    assert [path.name for path in (root / "folder").iterdir()] == ["object"]
