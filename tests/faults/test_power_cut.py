@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import amictl.actions.regions
+import amictl.storage.config_file
 import amictl.storage.directory
 import amictl.store.recording
 from amictl.actions.regions import create_region, describe_regions
@@ -308,7 +308,7 @@ def _record_regions(root: Path, names: list[str]) -> tuple[RecordingDisk, dict[s
     disk = RecordingDisk(root)
     promised = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(amictl.actions.regions, "Disk", lambda: disk)
+        patch.setattr(amictl.storage.config_file, "Disk", lambda: disk)
         patch.setattr(amictl.storage.directory, "Disk", lambda: disk)
         for name in names:
             create_region(
