@@ -1,6 +1,5 @@
 """Where a bundle is, from the words of the user."""
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +50,7 @@ def bundle_buckets(invocation: Invocation) -> "BundleBuckets":
     return BundleBuckets(
         partial(in_place, invocation),
         invocation.open_bucket,
-        default_directory(os.environ).parent / "buckets",
+        default_directory().parent / "buckets",
     )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amictl.cli.global_options import GlobalOptions
-from amictl.storage.user_folders import UserFolder
 
 if TYPE_CHECKING:
     from amictl.model.region import RegionConfig, UserPlaces
@@ -19,21 +18,25 @@ def config_path(environment: Mapping[str, str]) -> Path:
     """The file that names regions: AMICTL_CONFIG, or the user's."""
     if path := environment.get("AMICTL_CONFIG"):
         return Path(path)
-    return UserFolder.CONFIG.of_program(environment) / "config.toml"
+    import platformdirs
+
+    return platformdirs.user_config_path("amictl") / "config.toml"
 
 
 def places(environment: Mapping[str, str]) -> "UserPlaces":
     """Where the regions of the user are told."""
     from amictl.model.region import UserPlaces
 
-    return UserPlaces(config_path(environment), default_directory(environment), environment)
+    return UserPlaces(config_path(environment), default_directory(), environment)
 
 
-def default_directory(environment: Mapping[str, str]) -> Path:
+def default_directory() -> Path:
     """Where the region `local` is unless the configuration says otherwise."""
+    import platformdirs
+
     from amictl.actions.regions import DEFAULT_REGION
 
-    return UserFolder.DATA.of_program(environment) / DEFAULT_REGION
+    return platformdirs.user_data_path("amictl") / DEFAULT_REGION
 
 
 def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store":
@@ -46,11 +49,7 @@ def open_store(options: GlobalOptions, environment: Mapping[str, str]) -> "Store
         return _with_keys(placing.open_region(place, environment))
     except RegionNotFoundError as error:
         # One that has a name was made once.
-        if (
-            place.name
-            and place.directory != default_directory(environment)
-            and _is_bare(place.directory)
-        ):
+        if place.name and place.directory != default_directory() and _is_bare(place.directory):
             error.hint = "is its disk mounted?"
         raise
 
@@ -70,10 +69,7 @@ def every_region(
     from amictl.store import layout
 
     names = regions.region_names(places(environment))
-    if (
-        regions.DEFAULT_REGION not in names
-        and (default_directory(environment) / layout.CONFIG).exists()
-    ):
+    if regions.DEFAULT_REGION not in names and (default_directory() / layout.CONFIG).exists():
         names.insert(0, regions.DEFAULT_REGION)
     all_options = {name: replace(options, region=name, store=None) for name in names}
     if options.store is not None:
@@ -113,9 +109,9 @@ def open_store_or_empty(
     try:
         return open_store(options, environment)
     except RegionNotFoundError:
-        if options.store or options.region or place.directory != default_directory(environment):
+        if options.store or options.region or place.directory != default_directory():
             raise
-        if _holds_something(default_directory(environment)):
+        if _holds_something(default_directory()):
             raise
     return open_or_create_store(replace(options, store=scratch()), environment, surroundings)
 
@@ -129,7 +125,7 @@ def open_or_create_store(
     from amictl.actions import regions
 
     directory = _place(options, environment).directory
-    if directory is None or (options.store is None and directory != default_directory(environment)):
+    if directory is None or (options.store is None and directory != default_directory()):
         return open_store(options, environment)
     return _with_keys(regions.open_or_create(places(environment), directory, surroundings))
 
@@ -151,9 +147,7 @@ def open_or_rehearse_store(
     try:
         return open_store(options, environment)
     except RegionNotFoundError:
-        if directory is None or (
-            options.store is None and directory != default_directory(environment)
-        ):
+        if directory is None or (options.store is None and directory != default_directory()):
             raise
     opening.require_place(directory)
     return open_or_create_store(replace(options, store=scratch), environment, surroundings)

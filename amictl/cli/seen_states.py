@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amictl.errors import UNREADABLE
-from amictl.storage.user_folders import UserFolder
 
 if TYPE_CHECKING:
     from amictl.model.seen import SeenState
@@ -26,7 +25,9 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     """AMICTL_STATE, or the user's."""
     if path := environment.get("AMICTL_STATE"):
         return Path(path)
-    return UserFolder.STATE.of_program(environment)
+    import platformdirs
+
+    return platformdirs.user_state_path("amictl")
 
 
 def know_keys(store: "Store", environment: Mapping[str, str]) -> "SeenState | None":

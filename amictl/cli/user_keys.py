@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amictl.storage.user_folders import UserFolder
-
 if TYPE_CHECKING:
     from amictl.archives.sealed import OpenKey
     from amictl.cli.passphrases import Conversation, Passphrases
@@ -23,7 +21,9 @@ def folder_path(environment: Mapping[str, str]) -> Path:
     """AMICTL_KEYS, or the user's."""
     if path := environment.get("AMICTL_KEYS"):
         return Path(path)
-    return UserFolder.DATA.of_program(environment) / "keys"
+    import platformdirs
+
+    return platformdirs.user_data_path("amictl") / "keys"
 
 
 def folder() -> "KeyFolder":

@@ -7,7 +7,6 @@ from pathlib import Path
 from blake3 import blake3
 
 from amictl.errors import UsageError
-from amictl.storage.user_folders import UserFolder
 
 CACHE_SIZE_BYTES = 2 << 30
 _SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -87,7 +86,9 @@ def _split(url: str) -> tuple[str, str]:
 def _cache_folder(environment: Mapping[str, str]) -> Path:
     if path := environment.get("AMICTL_CACHE"):
         return Path(path).absolute()
-    return UserFolder.CACHE.of_program(environment)
+    import platformdirs
+
+    return platformdirs.user_cache_path("amictl")
 
 
 def _size(text: str) -> int:
