@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
 from amictl.errors import UNREADABLE, CorruptStoreError
+from amictl.model import facts
 from amictl.model.blockmap import (
     FANOUT,
     SEGMENT_SIZE,
@@ -209,10 +210,12 @@ def _looks_unchanged(plan: SnapshotPlan, parent: SnapshotCore) -> bool:
     """Whether the file is, by all its times, the one that the parent was taken from.
 
     A file that changed less than a second before the parent's moment could change again within
-    the same tick of its clock, so that its times would not tell.
+    the same tick of its clock, so that its times would not tell. What a copy or an archive says of
+    a file is somebody else's word: whoever made it may have known the times, and a few segments.
     """
     if (
         plan.full_read
+        or parent.fact(facts.SOURCE_SNAPSHOT) is not None
         or plan.work.freeze.consistency != "at-rest"
         or parent.freeze.consistency != "at-rest"
     ):
