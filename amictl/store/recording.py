@@ -76,7 +76,8 @@ def record_snapshot(
         done = Ingested(map_of(same), same.data_bytes)
     else:
         progress = SavedProgress(surroundings.progress, work, pending)
-        parent_leaves = leaves(store, map_of(parent)) if parent else iter(())
+        compared = parent if parent and not _is_from_elsewhere(parent) else None
+        parent_leaves = leaves(store, map_of(compared)) if compared else iter(())
         done = Ingest(writer, lineage, volume, parent_leaves, progress).run()
         writer.finish_packs()
     core = SnapshotCore(
@@ -206,16 +207,25 @@ def _source(plan: SnapshotPlan) -> Source:
     )
 
 
+def _is_from_elsewhere(parent: SnapshotCore) -> bool:
+    """Whether somebody else may have made the parent, so that nothing that it says is trusted.
+
+    Of a copy, or of what was in an archive, the times of the file and the fingerprints in leaves
+    are the word of whoever made it. So everything is read, cut and named, which gives the same
+    names where it is the same.
+    """
+    return parent.fact(facts.SOURCE_SNAPSHOT) is not None
+
+
 def _looks_unchanged(plan: SnapshotPlan, parent: SnapshotCore) -> bool:
     """Whether the file is, by all its times, the one that the parent was taken from.
 
     A file that changed less than a second before the parent's moment could change again within
-    the same tick of its clock, so that its times would not tell. What a copy or an archive says of
-    a file is somebody else's word: whoever made it may have known the times, and a few segments.
+    the same tick of its clock, so that its times would not tell.
     """
     if (
         plan.full_read
-        or parent.fact(facts.SOURCE_SNAPSHOT) is not None
+        or _is_from_elsewhere(parent)
         or plan.work.freeze.consistency != "at-rest"
         or parent.freeze.consistency != "at-rest"
     ):
