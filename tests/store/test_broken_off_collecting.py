@@ -179,3 +179,9 @@ def test_one_from_which_a_pack_of_nodes_stayed_leaves_none_either(
             region.collect()
     region.require_all_whole()
     region.require_finished()
+
+
+def test_after_one_that_finished_what_is_there_is_trusted_again(tmp_path: Path) -> None:
+    region = Deleted(tmp_path)
+    region.collect()
+    assert region.workshop.snapshot(region.workshop.folder / "disk")["Amictl"]["Unchanged"]
