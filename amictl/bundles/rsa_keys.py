@@ -15,6 +15,7 @@ from amictl.errors import (
     StorageError,
     UsageError,
 )
+from amictl.keys.process import shield
 from amictl.model.bundles import BundleManifest, SignedBundle, WrappedKey
 
 if TYPE_CHECKING:
@@ -28,11 +29,15 @@ _SIZES = range(1024, 8193)
 
 
 def read_private_key(path: Path) -> "RSAPrivateKey":
-    """Raises NotFoundError, StorageError, KeyLockedError for one with a passphrase, UsageError."""
+    """From then on nobody else can read the memory of this process.
+
+    Raises NotFoundError, StorageError, KeyLockedError for one with a passphrase, UsageError.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    shield()
     try:
         key = load_pem_private_key(_read(path, "private key"), password=None)
     except TypeError:

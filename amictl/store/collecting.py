@@ -6,7 +6,7 @@ moment, a collection leaves a valid store, and the next one finishes.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,13 +64,15 @@ def execute(
     """Do what was planned, as far as no writer counts on it by now.
 
     Whoever calls holds the lock of collections. Raises BusyError when writers are at work for
-    longer than may be waited; StorageError, CorruptStoreError. Then nothing is condemned any more,
-    and what was done by then stays done.
+    longer than may be waited; StorageError, CorruptStoreError. Then what was done stays done, and
+    nothing is condemned any more, unless some of it may not be whole.
     """
     if not found.numbers and not found.stray and not store.index.current.condemned:
         return Collected(0, 0, 0, 0, ())
     deadline = time.monotonic() + limits.wait_seconds
     load = store.reload_index
+    # One that was killed may have removed what nodes that are condemned lead to.
+    is_partial = bool(store.index.current.condemned)
     _wait_for_epoch(store, 1 - read_epoch(store), deadline)
     try:
         condemn(store.storage, load, found.numbers)
@@ -79,13 +81,16 @@ def execute(
         later.mark_all()
         done = _Execution(store, [marks, later], random_bytes)
         # Nodes leave the index before what they lead to: nobody may find one that is not whole.
-        if done.move(found.moved, PackKind.NODES):
-            done.remove_dead(found)
-            done.move(found.moved, PackKind.FRAMES)
-        return done.finish(found.stray)
+        is_partial = True
+        if not done.move(found.moved, PackKind.NODES):
+            return done.finish(found.stray, found.node_packs)
+        done.remove_dead(found)
+        done.move(found.moved, PackKind.FRAMES)
+        return done.finish(found.stray, frozenset())
     except BaseException:
-        with suppress(AmictlError):
-            condemn(store.storage, load, set())
+        if not is_partial:
+            with suppress(AmictlError):
+                condemn(store.storage, load, set())
         raise
 
 
@@ -129,14 +134,16 @@ class _Execution:
             self._replace([row for row in batch if row.number not in moved.stay], moved.packs)
         return len(self._stayed) == stayed
 
-    def finish(self, stray: Sequence[tuple[str, int]]) -> Collected:
-        """Remove what killed writers left, and condemn nothing any more."""
+    def finish(self, stray: Sequence[tuple[str, int]], partial: Set[int]) -> Collected:
+        """Remove what killed writers left, and condemn no packs but those of these that are left:
+        what the nodes in them lead to may be gone.
+        """
         named = {layout.pack(row.pack_id) for row in self._store.reload_index().current.packs}
         named |= {layout.run(row.run_id) for row in self._store.index.current.runs}
         left = [(name, size) for name, size in stray if name not in named]
         for name, _ in left:
             self._store.storage.clean(name)
-        condemn(self._store.storage, self._store.reload_index, set())
+        condemn(self._store.storage, self._store.reload_index, partial)
         freed = sum(row.length for row in self._removed) + sum(size for _, size in left)
         return Collected(
             len(self._removed),

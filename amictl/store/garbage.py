@@ -64,6 +64,12 @@ class Plan:
         """Of all packs that go."""
         return {row.number for row in (*self.dead, *self.moved)}
 
+    @property
+    def node_packs(self) -> set[int]:
+        """Of those with nodes."""
+        rows = (*self.dead, *self.moved)
+        return {row.number for row in rows if row.kind is PackKind.NODES}
+
 
 def plan(store: Store, now: datetime, limits: Limits) -> tuple[Plan, Marks]:
     """Look what there is to do; nothing is changed. What is due counts as gone only once it is.

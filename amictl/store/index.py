@@ -177,6 +177,7 @@ class Index:
         self.packs: dict[int, PackRow] = {row.number: row for row in current.packs}
         self._by_id = runs
         self._runs = tuple(runs[row.run_id] for row in current.runs)
+        self._is_partial = bool(absent)
         self._absent = absent.union(current.removed)
         self._damage = damage
 
@@ -232,8 +233,12 @@ class Index:
 
     @property
     def knows_damage(self) -> bool:
-        """Whether any place is excluded, so that a name may be known and yet not to be had."""
-        return bool(self._damage or self._absent)
+        """Whether any place is excluded, so that a name may be known and yet not to be had.
+
+        Not where packs were removed: what was needed of them is elsewhere, and the rest is gone
+        with all that led to it.
+        """
+        return bool(self._damage) or self._is_partial
 
     def find(self, name: Name) -> Location | None:
         """The place that counts: in the lowest pack that is neither removed nor damaged there."""

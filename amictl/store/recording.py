@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from amictl.content.naming import fingerprint
 from amictl.errors import UNREADABLE, CorruptStoreError
+from amictl.model import facts
 from amictl.model.blockmap import (
     FANOUT,
     SEGMENT_SIZE,
@@ -75,7 +76,8 @@ def record_snapshot(
         done = Ingested(map_of(same), same.data_bytes)
     else:
         progress = SavedProgress(surroundings.progress, work, pending)
-        parent_leaves = leaves(store, map_of(parent)) if parent else iter(())
+        compared = parent if parent and not _is_from_elsewhere(parent) else None
+        parent_leaves = leaves(store, map_of(compared)) if compared else iter(())
         done = Ingest(writer, lineage, volume, parent_leaves, progress).run()
         writer.finish_packs()
     core = SnapshotCore(
@@ -205,6 +207,16 @@ def _source(plan: SnapshotPlan) -> Source:
     )
 
 
+def _is_from_elsewhere(parent: SnapshotCore) -> bool:
+    """Whether somebody else may have made the parent, so that nothing that it says is trusted.
+
+    Of a copy, or of what was in an archive, the times of the file and the fingerprints in leaves
+    are the word of whoever made it. So everything is read, cut and named, which gives the same
+    names where it is the same.
+    """
+    return parent.fact(facts.SOURCE_SNAPSHOT) is not None
+
+
 def _looks_unchanged(plan: SnapshotPlan, parent: SnapshotCore) -> bool:
     """Whether the file is, by all its times, the one that the parent was taken from.
 
@@ -213,6 +225,7 @@ def _looks_unchanged(plan: SnapshotPlan, parent: SnapshotCore) -> bool:
     """
     if (
         plan.full_read
+        or _is_from_elsewhere(parent)
         or plan.work.freeze.consistency != "at-rest"
         or parent.freeze.consistency != "at-rest"
     ):

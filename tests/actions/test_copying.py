@@ -23,7 +23,7 @@ from amictl.actions.recycling import list_snapshots_in_recycle_bin
 from amictl.actions.retention import CreateRuleRequest, create_rule
 from amictl.actions.snapshots import delete_snapshot
 from amictl.content.domains import PLAIN
-from amictl.content.naming import chunk_name
+from amictl.content.naming import chunk_name, fingerprint
 from amictl.errors import (
     BusyError,
     ConflictError,
@@ -39,7 +39,7 @@ from amictl.formats import frame as frame_format
 from amictl.formats.framing import checksum
 from amictl.model.blockmap import Leaf
 from amictl.model.records import RegionSettings
-from amictl.store import catalog, layout, pending, settings, tokens
+from amictl.store import catalog, ingesting, layout, pending, settings, tokens
 from amictl.store.walking import map_of
 from amictl.store.writing import Writer
 from tests.workshop import MIB, SEGMENT, Workshop, flip, ignore, same
@@ -573,3 +573,20 @@ def test_a_disk_that_changes_is_copied_every_night(regions: Regions, seed: int, 
         assert regions.west.restored(snapshot_id) == content
     found = regions.west.check(read_data=True)
     assert (found["Faults"], found["Damaged"]) == ([], [])
+
+
+def test_what_a_copy_says_of_a_segment_is_not_taken_for_what_is_in_it(
+    regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, other = random.Random(1).randbytes(SEGMENT), random.Random(2).randbytes(SEGMENT)
+    disk = regions.east.file("disk", other)
+    with monkeypatch.context() as forging:
+        forging.setattr(ingesting, "fingerprint", lambda _, key: fingerprint(good, key))
+        forged = regions.east.snapshot_id(disk)
+    copied = regions.copy_snapshot(forged)["SnapshotId"]
+    disk.write_bytes(good)
+
+    following = regions.west.snapshot(disk)
+
+    assert following["Amictl"]["Parent"] == copied
+    assert regions.west.restored(following["SnapshotId"]) == good

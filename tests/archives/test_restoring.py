@@ -268,6 +268,36 @@ def test_an_archive_says_nothing_of_a_disk_that_happens_to_have_its_path(
     assert workshop.snapshot(disk)["Amictl"]["Parent"] == own
 
 
+def test_an_archive_does_not_vouch_for_a_file_that_looks_like_its_source(
+    workshop: Workshop,
+) -> None:
+    same, other = workshop.noise(SEGMENT, seed=5), workshop.noise(SEGMENT, seed=6)
+    disk = workshop.file("disk.raw", same + other)
+    status = disk.stat()
+    claimed = Disk(same + bytes(SEGMENT))  # whatever could be compared of it is right
+    manifest = raw_archives.manifest_of([claimed])
+    (archived,) = manifest.disks
+    source = replace(
+        archived.source,
+        path=str(disk),
+        device=status.st_dev,
+        inode=str(status.st_ino),
+        mtime_ns=str(status.st_mtime_ns),
+        ctime_ns=str(status.st_ctime_ns),
+    )
+    freeze = replace(archived.freeze, moment="2999-01-01T00:00:00.000Z")
+    forged = replace(archived, source=source, freeze=freeze)
+    parts = plain_archive(claimed).with_member(
+        MANIFEST, archive_manifest.encode(replace(manifest, disks=(forged,)))
+    )
+    restored(workshop, parts)
+
+    following = workshop.snapshot(disk)
+
+    assert not following["Amictl"]["Unchanged"]
+    assert workshop.restored(following["SnapshotId"]) == same + other
+
+
 def test_a_region_that_encrypts_everything_encrypts_what_was_plain(workshop: Workshop) -> None:
     key_id = workshop.keys.new()
     workshop.encrypt_by_default(key_id)
