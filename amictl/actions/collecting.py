@@ -61,4 +61,5 @@ def _foretold(found: Plan) -> dict[str, Any]:
         "RemovedPacks": len(found.dead) + len(found.moved),
         "Removed": list(found.due),
         "MissingCount": found.missing,
+        "WritersAtWork": found.is_busy,
     }

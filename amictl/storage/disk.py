@@ -223,6 +223,12 @@ def as_storage_error(error: OSError, doing: str, path: Path | str) -> StorageErr
     return StorageError(f"cannot {doing} {str(path)!r}: {error.strerror or error}", hint=hint)
 
 
+def is_out_of_space(error: StorageError) -> bool:
+    """Whether something could not be written because there is no room for it."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def make_private(disk: Disk, descriptor: int, path: Path) -> None:
     """Let nobody else read a file. Raises StorageError."""
     try:

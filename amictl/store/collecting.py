@@ -13,11 +13,12 @@ from datetime import datetime
 
 import numpy as np
 
-from amictl.errors import UNREADABLE, AmictlError, BusyError
+from amictl.errors import UNREADABLE, AmictlError, BusyError, StorageError
 from amictl.formats import records as record_format
 from amictl.formats.current import PackRow
 from amictl.formats.pack import PackKind
 from amictl.model.records import Epoch
+from amictl.storage.disk import is_out_of_space
 from amictl.store import catalog, layout
 from amictl.store.garbage import Limits, Plan, due
 from amictl.store.marking import Frames, Marks
@@ -80,13 +81,14 @@ def execute(
         later = Marks(store, load(), after=marks)
         later.mark_all()
         done = _Execution(store, [marks, later], random_bytes)
+        done.remove_stray(found.stray)
         # Nodes leave the index before what they lead to: nobody may find one that is not whole.
         is_partial = True
         if not done.move(found.moved, PackKind.NODES):
-            return done.finish(found.stray, found.node_packs)
+            return done.finish(found.node_packs)
         done.remove_dead(found)
         done.move(found.moved, PackKind.FRAMES)
-        return done.finish(found.stray, frozenset())
+        return done.finish(frozenset())
     except BaseException:
         if not is_partial:
             with suppress(AmictlError):
@@ -107,6 +109,7 @@ class _Execution:
         self._removed: list[PackRow] = []
         self._written = 0
         self._written_bytes = 0
+        self._stray_bytes = 0
         self._stayed: list[str] = []
 
     def remove_dead(self, found: Plan) -> None:
@@ -118,37 +121,52 @@ class _Execution:
     def move(self, packs: Sequence[PackRow], kind: PackKind) -> bool:
         """What is needed of packs goes into new ones, which are durable before these are gone.
 
-        Returns whether none of them had to stay.
+        Returns whether none of them had to stay. Where there is no room for new ones all that are
+        left stay.
         """
         stayed = len(self._stayed)
         for batch in _batches([row for row in packs if row.kind is kind]):
-            moved = self._repacker.move(batch, self._frames(batch))
             try:
-                self._store.storage.publish([pack.upload for pack in moved.packs])
-            except BaseException:
-                moved.discard()
-                raise
-            self._stayed += moved.stay.values()
-            self._written += len(moved.packs)
-            self._written_bytes += sum(pack.upload.size for pack in moved.packs)
-            self._replace([row for row in batch if row.number not in moved.stay], moved.packs)
+                self._move(batch)
+            except StorageError as error:
+                if not is_out_of_space(error):
+                    raise
+                self._stayed.append(error.message)
+                break
         return len(self._stayed) == stayed
 
-    def finish(self, stray: Sequence[tuple[str, int]], partial: Set[int]) -> Collected:
-        """Remove what killed writers left, and condemn no packs but those of these that are left:
-        what the nodes in them lead to may be gone.
+    def _move(self, batch: Sequence[PackRow]) -> None:
+        moved = self._repacker.move(batch, self._frames(batch))
+        try:
+            self._store.storage.publish([pack.upload for pack in moved.packs])
+        except BaseException:
+            moved.discard()
+            raise
+        self._stayed += moved.stay.values()
+        self._written += len(moved.packs)
+        self._written_bytes += sum(pack.upload.size for pack in moved.packs)
+        self._replace([row for row in batch if row.number not in moved.stay], moved.packs)
+
+    def remove_stray(self, stray: Sequence[tuple[str, int]]) -> None:
+        """Remove what killed writers left, and no index names by now."""
+        current = self._store.reload_index().current
+        named = {layout.pack(row.pack_id) for row in current.packs}
+        named |= {layout.run(row.run_id) for row in current.runs}
+        for name, size in stray:
+            if name not in named:
+                self._store.storage.clean(name)
+                self._stray_bytes += size
+
+    def finish(self, partial: Set[int]) -> Collected:
+        """Condemn no packs any more but those of these that are left: what the nodes in them lead
+        to may be gone.
         """
-        named = {layout.pack(row.pack_id) for row in self._store.reload_index().current.packs}
-        named |= {layout.run(row.run_id) for row in self._store.index.current.runs}
-        left = [(name, size) for name, size in stray if name not in named]
-        for name, _ in left:
-            self._store.storage.clean(name)
         condemn(self._store.storage, self._store.reload_index, partial)
-        freed = sum(row.length for row in self._removed) + sum(size for _, size in left)
+        removed = sum(row.length for row in self._removed)
         return Collected(
             len(self._removed),
             self._written,
-            freed - self._written_bytes,
+            removed + self._stray_bytes - self._written_bytes,
             self._written_bytes,
             tuple(self._stayed),
         )

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
-from amictl.errors import ConflictError
+from amictl.errors import BusyError, ConflictError
 from amictl.formats.current import PackRow
 from amictl.formats.pack import PackKind
-from amictl.store import catalog, recycling
+from amictl.store import catalog, layout, recycling
 from amictl.store.marking import Frames, Marks, is_reduced
 from amictl.store.packing import PACK_SIZE
 from amictl.store.store import Store
@@ -42,7 +42,8 @@ class Plan:
 
     `dead` packs hold nothing that is needed, `moved` ones little, or are small. `needed_bytes` are
     whole frames and nodes; `moved_bytes` what is needed in `moved`. `stray` are files that no index
-    names, with their sizes. `due` has left the recycle bin.
+    names, with their sizes. `due` has left the recycle bin. `is_busy` says that writers are at
+    work, whose packs need no snapshot yet: the newest are left out then.
     """
 
     dead: tuple[PackRow, ...]
@@ -52,6 +53,7 @@ class Plan:
     stray: tuple[tuple[str, int], ...]
     due: tuple[str, ...]
     missing: int
+    is_busy: bool
 
     @property
     def freed_bytes(self) -> int:
@@ -76,21 +78,27 @@ def plan(store: Store, now: datetime, limits: Limits) -> tuple[Plan, Marks]:
 
     Raises CorruptStoreError if anything that a snapshot leads to cannot be told, BusyError never.
     """
+    busy = _is_busy(store)  # before the index: what is in it of writers that ended has its records
     marks = Marks(store, store.reload_index())
     marks.mark_all()
     rows = store.index.current.packs
     packs = _by_pack(rows, marks.frames_of(row.number for row in rows))
     needed = {pack.row.number: pack.needed for pack in packs}
     moved = _worth_moving(packs, limits.repack_bytes)
+    dead = tuple(row for row in rows if not needed[row.number])
+    if busy:
+        newest = max((number for number in needed if needed[number]), default=-1)
+        dead = tuple(row for row in dead if row.number < newest)
     return (
         Plan(
-            dead=tuple(row for row in rows if not needed[row.number]),
+            dead=dead,
             moved=moved,
             needed_bytes=sum(needed.values()),
             moved_bytes=sum(needed[row.number] for row in moved),
             stray=tuple(unnamed_files(store)),
             due=due(store, now),
             missing=marks.missing,
+            is_busy=busy,
         ),
         marks,
     )
@@ -115,6 +123,17 @@ def require_not_most(store: Store, found: Plan) -> None:
             " what is in it",
             code="OperationNotPermitted",
         )
+
+
+def _is_busy(store: Store) -> bool:
+    """Whether a writer may be at work at this moment."""
+    if not store.storage.forkable:
+        return True  # to find out would be to write
+    try:
+        with store.storage.alone(layout.EPOCH_LOCKS):
+            return False
+    except BusyError:
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Collecting removes what nobody needs, and nothing else, whoever is at work meanwhile."""
 
+import errno
 import fcntl
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -220,6 +222,44 @@ def test_a_writer_that_began_before_is_waited_for_and_nothing_is_condemned_for_l
         with workshop.open() as other:
             assert other.index.current.condemned == ()
     assert collect(workshop)["FreedBytes"] > 0
+    require_whole(workshop, {last: content})
+
+
+def test_what_a_writer_has_stored_and_not_yet_recorded_is_no_garbage(workshop: Workshop) -> None:
+    workshop.snapshot_id(workshop.file("disk", workshop.noise(SEGMENT)))
+    foretold: list[dict[str, Any]] = []
+
+    def look(_: object) -> None:
+        foretold.append(collect(workshop, dry_run=True))
+
+    workshop.snapshot(workshop.file("other", workshop.noise(SEGMENT, 8)), look)
+    (seen,) = foretold
+    assert seen["WritersAtWork"]
+    assert seen["FreedBytes"] < 100_000
+    assert not collect(workshop, dry_run=True)["WritersAtWork"]
+
+
+def test_where_there_is_no_room_to_move_anything_the_dead_packs_go(
+    aged: tuple[Workshop, str, bytes],
+) -> None:
+    workshop, last, content = aged
+    alone = workshop.file("alone", workshop.noise(70 * MIB, 9))
+    delete(workshop, workshop.snapshot_id(alone))
+    workshop.snapshot_id(workshop.file("more", workshop.noise(SEGMENT, 10)))
+
+    class Full(RecordingDisk):
+        """Nothing as long as a pack can be written."""
+
+        def write_at(self, descriptor: int, data: bytes | memoryview, offset: int) -> None:
+            if offset + len(data) > 2 * MIB:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().write_at(descriptor, data, offset)
+
+    before = pack_bytes(workshop)
+    with open_store(workshop.root, Full(workshop.root)) as store:
+        result = collect_in(workshop, store)
+    assert any("No space left" in reason for reason in result["Kept"])
+    assert before - pack_bytes(workshop) == result["FreedBytes"] > 60 * MIB
     require_whole(workshop, {last: content})
 
 

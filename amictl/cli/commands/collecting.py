@@ -32,7 +32,7 @@ from amictl.cli.option_types import DurationType
     type=DurationType(),
     default="0",
     metavar="TIME",
-    help="How long to wait for writers that began before (30s, 10m); at once, unless given.",
+    help="How long to wait for writers that began before (30s, 10m); without it, not at all.",
 )
 @click.option(
     "--yes-delete-most",
@@ -50,10 +50,10 @@ def collect_garbage(
 
     Deleting snapshots frees nothing by itself; this does. First goes what has left the recycle
     bin, then what neither a snapshot nor anything in the bin leads to. Packs that hold little
-    else are emptied into new ones. Commands that write at the same time are not disturbed: those
-    that began before are waited for, and if that takes too long nothing is removed. If anything
-    that is in the store cannot be read, nothing is removed either. Killed at any moment it leaves
-    a whole store, and the next run finishes.
+    else are emptied into new ones. Commands that write at the same time are not disturbed: where
+    some began before, it waits for --lock-timeout, and then ends with status 11 and nothing
+    removed. If anything that is in the store cannot be read, nothing is removed either. Killed at
+    any moment it leaves a whole store, and the next run finishes.
     """
     from amictl.actions import collecting
     from amictl.store.garbage import Limits
