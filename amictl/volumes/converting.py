@@ -90,6 +90,7 @@ def start(
             stdout=said,
             stderr=said,
             pass_fds=inherited,
+            env={"PATH": os.defpath, "LC_ALL": "C"},  # no credentials of ours
             process_group=0,  # Ctrl-C is for us
             preexec_fn=_die_with(os.getpid(), limits),  # noqa: PLW1509  (a few system calls)
         )
