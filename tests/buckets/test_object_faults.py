@@ -114,7 +114,7 @@ def test_a_lie_is_refused_and_a_rerun_succeeds(
         *(("reset", at) for at in (2, 5, 11)),
         *(("lost reply", at) for at in (0, 3, 4)),
         *(("full", at) for at in (1, 4, 6, 8)),
-        ("stall", 13),
+        ("stall", 6),
     ],
 )
 def test_after_an_outage_nothing_is_visible_and_a_rerun_succeeds(
