@@ -197,6 +197,7 @@ def _shape(
         size_bytes=source.size,
         is_signed=contents.signature is not None,
         signer=signer.fingerprint if signer else None,
+        is_trusted=signer is not None if trusted else None,
     )
 
 

@@ -13,10 +13,18 @@ from amictl.errors import (
     AmictlError,
     InterruptedBySignalError,
     StorageError,
+    UnsupportedError,
     UsageError,
 )
 
 _BUG = 1
+_COPIES = {
+    "create-image": "copy-image",
+    "register-image": "copy-image",
+    "create-snapshot": "copy-snapshot",
+    "create-snapshots": "copy-snapshot",
+}
+"""What encrypts the things that a command makes."""
 
 
 class ResultNotShownError(StorageError):
@@ -86,6 +94,12 @@ def _translated(error: BaseException) -> BaseException:
         case OSError():
             place = f": {error.filename!r}" if error.filename else ""
             return StorageError(f"{error.strerror or error}{place}")
+        case ImportError(name=str(name)) if not name.startswith("amictl"):
+            return UnsupportedError(
+                f"amictl needs the Python library {name.partition('.')[0]!r}, which is missing or"
+                " does not fit",
+                hint="install amictl anew, as with: pip install --force-reinstall amictl",
+            )
         case MemoryError():
             return StorageError("there is not enough memory", code="InsufficientMemory")
         case _:
@@ -100,7 +114,9 @@ def _usage_error(error: click.UsageError) -> UsageError:
             code = "MissingParameter"
         case click.NoSuchOption(option_name=name):
             code = "UnknownParameter"
-            if close := _close_options(error, name):
+            if elsewhere := _option_elsewhere(error, name):
+                hint = elsewhere
+            elif close := _close_options(error, name):
                 hint = f"did you mean {' or '.join(close)}?"
             return UsageError(f"no such option: {error.option_name}", hint=hint, code=code)
         case _:
@@ -108,6 +124,18 @@ def _usage_error(error: click.UsageError) -> UsageError:
             hint = getattr(error, "hint", hint)
     message = " ".join(error.format_message().rstrip(".").split())
     return UsageError(message, hint=hint, code=code)
+
+
+def _option_elsewhere(error: click.UsageError, name: str) -> str | None:
+    """What to do for an option that only another command has."""
+    command = error.ctx.info_name if error.ctx else None
+    copy = _COPIES.get(command or "")
+    if copy is None or name not in ("--encrypted", "--kms-key-id"):
+        return None
+    return (
+        f"make it first, then an encrypted copy: amictl {copy} --encrypted; or encrypt all that is"
+        " new: amictl enable-ebs-encryption-by-default"
+    )
 
 
 def _close_options(error: click.UsageError, name: str) -> list[str]:

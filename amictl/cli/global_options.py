@@ -83,7 +83,10 @@ class QueryType(click.ParamType["ParsedResult"]):
             return jmespath.compile(value)
         except (jmespath.exceptions.JMESPathError, RecursionError) as error:
             reason = str(error).partition("\n")[0].rstrip(":").removesuffix(", for expression")
-            raise UsageError(f"bad value for --query {value}: {reason}") from error
+            raise UsageError(
+                f"bad value for --query {value}: {reason}",
+                hint="write JMESPath, for example 'Images[].ImageId'; jmespath.org describes it",
+            ) from error
 
 
 def global_options() -> list[GlobalOption]:

@@ -105,7 +105,7 @@ EXIT_STATUS = (
     ("13", "Stored data is damaged."),
     ("14", "The state of something does not allow it, a name is taken, or a wait is in vain."),
     ("15", "amictl does not do this: an option or operation of EC2 without meaning here,"
-     " or a store made by a newer version."),
+     " a store made by a newer version, or a program or library that is not installed."),
     ("16", "A disk, the network or a permission prevented it."),
     ("17", "With --dry-run: it would be done."),
     ("130", "SIGINT stopped it."),

@@ -146,6 +146,16 @@ class DurationType(click.ParamType[float]):
         return float(int(match[1]) * _SECONDS[match[2] or "s"])
 
 
+class AnyCase(click.Choice[str]):
+    """One of some words, in capitals or not; they are shown as they are written here."""
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        super().__init__(choices, case_sensitive=False)
+
+    def get_invalid_choice_message(self, value: Any, ctx: Context) -> str:
+        return f"{value!r} is not one of {', '.join(map(repr, self.choices))}."
+
+
 class OneOf(click.Choice[str]):
     """One of some words. Others are taken too, because the action says why it refuses them."""
 

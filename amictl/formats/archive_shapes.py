@@ -15,10 +15,12 @@ def archive_shape(
     size_bytes: int,
     is_signed: bool,
     signer: str | None,
+    is_trusted: bool | None,
 ) -> dict[str, Any]:
     """What is known of an archive; without a manifest, what is not sealed.
 
-    `signer` is the fingerprint of the key that signed it, if that is known.
+    `signer` is the fingerprint of the key that signed it, if that is known; `is_trusted` whether it
+    is, or None where nobody was trusted beforehand.
     """
     shape: dict[str, Any] = {
         "ArchiveId": members.archive_id,
@@ -29,6 +31,8 @@ def archive_shape(
         "Signed": is_signed,
         "MemberCount": len(members.members),
     }
+    if is_trusted is not None:
+        shape["Trusted"] = is_trusted
     if signer is not None:
         shape["SignedBy"] = signer
     if manifest is not None:

@@ -7,6 +7,7 @@ by its name. Sources: the formats' own descriptions, and the headers as QEMU's d
 
 from collections.abc import Callable
 
+from amictl.errors import UsageError
 from amictl.formats import foreign_vhd
 from amictl.formats.foreign_header import ForeignDisk, ForeignFile, other_format
 
@@ -36,6 +37,7 @@ _PACKED = (
     (b"PK\x03\x04", "zip", "unzip"),
 )
 _DRIVERS = {"VHD": "vpc"}
+_ENDINGS = (*(f".{name.lower()}" for name in READ if name != RAW), ".ova")
 _VDI_AT, _VDI = 0x40, b"\x7f\x10\xda\xbe"
 
 
@@ -82,6 +84,21 @@ def looked_at(file: ForeignFile, wanted: str | None) -> ForeignDisk | None:
             f"convert it first: qemu-img convert -f {driver(found)} -O qcow2 FILE NEWFILE",
         )
     return _reader(found)(file)
+
+
+def require_raw_name(where: str, name: str) -> None:
+    """Raises UsageError (InvalidFormat) for a file that says nothing, if its name says a format.
+
+    It is rather one that lost its beginning, or a page that says why there is no file.
+    """
+    ending = next((one for one in _ENDINGS if name.lower().endswith(one)), None)
+    if ending is not None:
+        raise UsageError(
+            f"{where} is called {ending}, and holds nothing of that format",
+            hint="look at it with: file PATH; if it is a raw disk after all, give Format=RAW"
+            " in its disk container",
+            code="InvalidFormat",
+        )
 
 
 def _reader(name: str) -> Callable[[ForeignFile], ForeignDisk]:

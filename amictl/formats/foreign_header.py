@@ -10,6 +10,7 @@ from amictl.errors import CorruptStoreError, UnsupportedError, UsageError
 SECTOR_SIZE = 512
 DISK_SIZE_MAX = 64 << 40
 """The largest volume of EC2, in bytes: what claims more is refused before anything is read."""
+TAKE_AGAIN = "the file is cut short or damaged: take it again from where it came from"
 _SHOWN = 200
 
 Read = Callable[[int, int], bytes]
@@ -66,7 +67,9 @@ class ForeignFile:
 
     def broken(self, why: str) -> CorruptStoreError:
         """The error for a header that no program should have written."""
-        return CorruptStoreError(f"{self.where} is damaged: {why}", code="InvalidFormat")
+        return CorruptStoreError(
+            f"{self.where} is damaged: {why}", hint=TAKE_AGAIN, code="InvalidFormat"
+        )
 
     def refused(self, what: str, hint: str) -> UnsupportedError:
         """The error for what is sound, and not read here."""

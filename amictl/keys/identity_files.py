@@ -21,7 +21,10 @@ def read(path: Path) -> bytes:
     except OSError as error:
         raise as_storage_error(error, "read the identity file", path) from error
     if len(data) > age_headers.SIZE_MAX:
-        raise UsageError(f"{str(path)!r} is too large for an identity file")
+        raise UsageError(
+            f"{str(path)!r} is too large for an identity file",
+            hint="give what age-keygen or export-key wrote, or an SSH key",
+        )
     return data
 
 

@@ -6,6 +6,7 @@ disk, from its beginning to its end. No raw copy of the disk is ever on a disk o
 
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Protocol
 
 from amictl.errors import AmictlError, CorruptStoreError
-from amictl.formats.foreign_header import SECTOR_SIZE, ForeignDisk
+from amictl.formats.foreign_header import SECTOR_SIZE, TAKE_AGAIN, ForeignDisk
 from amictl.model.blockmap import SEGMENT_SIZE
 from amictl.volumes import nbd
 from amictl.volumes.converting import READERS, Limit, reason_of, require_converter, start
@@ -24,6 +25,8 @@ from amictl.volumes.converting import READERS, Limit, reason_of, require_convert
 _SEGMENTS_HELD = 6
 _AREA_BEHIND = 1 << 62
 _ZEROS_SKIPPED = "1M"
+_CUT_SHORT = ("end of file", "truncated")
+_OPENING = re.compile(r"(Could not open )?'?json:\{.*\}'?: ")
 _LIMITS: tuple[Limit, ...] = (
     (resource.RLIMIT_AS, 1 << 30),
     (resource.RLIMIT_FSIZE, 1 << 16),  # what it says
@@ -59,7 +62,6 @@ class ConvertedDisk:
         self._served = _ServedFile(file, may_end_early=disk.ends_early)
         self._filled = _Segments(disk.size_bytes)
         self._where = file.where
-        self._source = ""
         self._said = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._sockets: list[socket.socket] = []
@@ -97,10 +99,10 @@ class ConvertedDisk:
         for failure in self._failures:
             raise failure
         if status != 0:
-            reason = reason_of(status, self._said).replace(f"Could not open '{self._source}': ", "")
             raise CorruptStoreError(
-                f"{self._where} cannot be read as {self._foreign.format}: {reason}",
-                hint="look at it with qemu-img check, on a copy",
+                f"{self._where} cannot be read as {self._foreign.format}:"
+                f" {_what_is_wrong(reason_of(status, self._said))}",
+                hint=f"{TAKE_AGAIN}; qemu-img check says more, on a copy",
                 code="InvalidFormat",
             )
 
@@ -114,8 +116,7 @@ class ConvertedDisk:
         with source, target:
             words = [self._program, "convert", "-n", "--target-is-zero", "-m", str(READERS)]
             words += ["-S", _ZEROS_SKIPPED, "--target-image-opts"]
-            self._source = self._source_of(source.fileno())
-            words += [self._source]
+            words += [self._source_of(source.fileno())]
             words += [f"driver=nbd,server.type=fd,server.str={target.fileno()}"]
             inherited = (source.fileno(), target.fileno())
             self._process = start(words, self._said, inherited, _LIMITS)
@@ -180,6 +181,13 @@ class ConvertedDisk:
         os.close(self._said)
 
 
+def _what_is_wrong(reason: str) -> str:
+    """What qemu-img says, without the name that it has for the file: our sockets."""
+    if any(word in reason for word in _CUT_SHORT):
+        return "its tables lead behind its end; it may have been truncated"
+    return _OPENING.sub("", reason.partition("\n")[0])
+
+
 class _ServedFile:
     """The file as qemu-img sees it.
 
@@ -202,6 +210,7 @@ class _ServedFile:
             raise CorruptStoreError(
                 f"{self._file.where} ends at byte {size}, and its tables lead to byte"
                 f" {offset + length}: it may have been truncated",
+                hint=TAKE_AGAIN,
                 code="InvalidFormat",
             )
         data = self._file.read(offset, max(0, min(length, size - offset)))

@@ -143,14 +143,16 @@ def opened_disks(
 def imported_disk(source: DiskSource, wanted: str | None) -> ImportedDisk:
     """What is in a source that is to be read as `wanted`, or as what it is.
 
-    Raises as `foreign.looked_at`, UsageError if it is empty, and UnsupportedError if qemu-img is
-    needed and not installed.
+    Raises as `foreign.looked_at`, UsageError if it is empty or its name says something else, and
+    UnsupportedError if qemu-img is needed and not installed.
     """
     if source.size == 0:
         raise UsageError(f"{source.where} is empty", hint="name a disk that holds something")
     found = foreign.looked_at(ForeignFile(source.where, source.size, source.read), wanted)
     if found is not None:
         require_converter()
+    elif wanted is None:
+        foreign.require_raw_name(source.where, source.path)
     return ImportedDisk(source, found)
 
 

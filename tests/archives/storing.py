@@ -1,6 +1,7 @@
 """Images of a workshop stored as archives in a directory, and disks restored by other programs."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -29,10 +30,13 @@ def recipes() -> list[str]:
 
 
 def follow(number: int, folder: Path, **variables: str | Path) -> str:
-    """Run a recipe in a folder; what it wrote to its output."""
+    """Run a recipe in a folder; what it wrote to its output.
+
+    The shell is dash where it is, which knows least of what is not in every shell.
+    """
     folder.mkdir(exist_ok=True)
     finished = subprocess.run(
-        ["sh", "-euc", recipes()[number]],
+        [shutil.which("dash") or "sh", "-euc", recipes()[number]],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", **{name: str(text) for name, text in variables.items()}},
         capture_output=True,

@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from amictl.errors import StorageError
 from amictl.model.surroundings import Surroundings
 from amictl.progress import Silent
 from amictl.storage.object_files import DirectoryBucket
-from tests.bundles.shell import Signer, bundle, new_signer, run, unbundle
+from tests.bundles.shell import Signer, bundle, new_signer, unbundle
 
 pytestmark = pytest.mark.needs("openssl", "gzip", "tar")
 
@@ -106,15 +107,17 @@ def test_what_is_empty_takes_no_room(tmp_path: Path, folder: Path, signer: Signe
     assert opened_by_us(manifest, signer, back).stat().st_blocks * 512 < 2 * MIB
 
 
+@pytest.mark.parametrize("shell", ["bash", pytest.param("dash", marks=pytest.mark.needs("dash"))])
 def test_the_recipe_of_the_manual_opens_a_bundle(
-    tmp_path: Path, folder: Path, signer: Signer
+    tmp_path: Path, folder: Path, signer: Signer, shell: str
 ) -> None:
     image = sparse_image(tmp_path / "disk.img", 3 * MIB)
     made_by_us(image, folder, signer)
     page = (ROOT / "man" / "amictl-bundle.5").read_text()
     recipe = page.partition("OPENING ONE")[2].partition(".nf\n")[2].partition(".fi")[0]
     recipe = recipe.replace("\\-", "-").replace("\\e", "\\")
-    run(f"name=disk.img; private_key={signer.private_key}; {recipe}", folder)
+    script = f"name=disk.img; private_key={signer.private_key}; {recipe}"
+    subprocess.run([shell, "-euc", script], cwd=folder, check=True, capture_output=True)
     assert (folder / "disk.img").read_bytes() == image.read_bytes()
 
 

@@ -169,6 +169,17 @@ def test_somebody_elses_signature_is_refused(place: Place, disk: Path) -> None:
     assert failed == (13, "InvalidManifest")
 
 
+def test_a_bundle_is_not_registered_without_a_certificate(place: Place, disk: Path) -> None:
+    words = ["register-image", "--name", "old"]
+    failed = place.amictl(*words, "--image-location", place.uploaded(disk))
+    assert (failed.status, failed.out) == (2, "")
+    assert "(MissingParameter)" in failed.err
+    assert "--certificate, which says who signed the bundle\nhint: add --certificate" in failed.err
+    unnamed = place.amictl(*words, "--certificate", place.signer.certificate)
+    assert (unnamed.status, unnamed.out) == (2, "")
+    assert "hint: add --image-location" in unnamed.err
+
+
 def test_a_missing_part_is_named(place: Place, disk: Path) -> None:
     location = place.uploaded(disk)
     (place.folder / "bucket/old/disk.raw.part.00").unlink()

@@ -1,13 +1,16 @@
 """Commands that encrypt, end to end: keys by their aliases, passphrases, and workers."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.test_images import make_disk
-from tests.conftest import Finished, Home
+from tests.conftest import PROGRAM, Finished, Home
+
+PAGE = Path(__file__).resolve().parents[2] / "man" / "amictl-security.7"
 
 
 @pytest.fixture
@@ -86,3 +89,22 @@ def test_a_wrong_passphrase_is_found_before_the_moment(
     assert "hint:" in finished.err
     assert pending(amictl) == []
     assert answer(amictl("describe-snapshots"))["Snapshots"] == []
+
+
+def test_the_recipe_of_the_manual_makes_an_image_with_one_encrypted_disk(
+    amictl: Home, disk: Path
+) -> None:
+    amictl("create-key")
+    make_disk(amictl.folder / "root.raw")
+    disk.rename(amictl.folder / "data.raw")
+    section = PAGE.read_text().split('.SH "SOME DISKS ENCRYPTED"')[1]
+    recipe = section.partition(".EX\n")[2].partition(".EE")[0]
+    recipe = recipe.replace("\\-", "-").replace("\\e", "\\")
+    script = f'amictl() {{ "{PROGRAM}" "$@"; }}\n{recipe}'
+    subprocess.run(["sh", "-euc", script], cwd=amictl.folder, env=amictl.environment(), check=True)
+    (image,) = answer(amictl("describe-images"))["Images"]
+    mappings = {one["DeviceName"]: one["Ebs"] for one in image["BlockDeviceMappings"]}
+    encrypted = {device: ebs["Encrypted"] for device, ebs in mappings.items()}
+    assert encrypted == {"/dev/sda1": False, "/dev/sdb": True}
+    snapshots = amictl("describe-snapshots", "--quiet").out.split()
+    assert sorted(snapshots) == sorted(ebs["SnapshotId"] for ebs in mappings.values())

@@ -13,6 +13,7 @@ from amictl.cli.invocation import Invocation
 from tests.conftest import PROGRAM, Finished, Home
 
 SNAPSHOT = "snap-0123456789abcdef0"
+QUERY_HINT = "hint: write JMESPath, for example 'Images[].ImageId'; jmespath.org describes it\n"
 VOLUME = "vol-0123456789abcdef0"
 
 
@@ -48,6 +49,12 @@ def refusal(code: str, operation: str, message: str) -> str:
             + "hint: an id is ami- and 17 hexadecimal digits\n",
         ),
         (
+            ["create-snapshot", "--encrypted", "x"],
+            refusal("UnknownParameter", "CreateSnapshot", "no such option: --encrypted")
+            + "hint: make it first, then an encrypted copy: amictl copy-snapshot --encrypted;"
+            " or encrypt all that is new: amictl enable-ebs-encryption-by-default\n",
+        ),
+        (
             ["create-image", "disk.raw"],
             refusal("MissingParameter", "CreateImage", "Missing option '--name'")
             + "hint: see amictl create-image --help\n",
@@ -66,7 +73,8 @@ def refusal(code: str, operation: str, message: str) -> str:
                 "DescribeRegions",
                 "bad value for --query Regions[: Invalid jmespath expression: Incomplete"
                 " expression",
-            ),
+            )
+            + QUERY_HINT,
         ),
         (
             ["describe-regions", "--query", "a ]"],
@@ -75,7 +83,8 @@ def refusal(code: str, operation: str, message: str) -> str:
                 "DescribeRegions",
                 "bad value for --query a ]: Unexpected token: ]: Parse error at column 2,"
                 ' token "]" (RBRACKET)',
-            ),
+            )
+            + QUERY_HINT,
         ),
         (
             ["describe-images", "--images-ids", "ami-0123456789abcdef0"],
@@ -234,12 +243,47 @@ def test_the_system_saying_no_is_status_16(amictl: Home) -> None:
     assert "config.toml" in finished.err
 
 
+def test_a_disk_is_no_identity_file(amictl: Home) -> None:
+    (amictl.folder / "disk.img").write_bytes(bytes(1 << 20))
+    finished = amictl("import-key", "disk.img")
+    assert (finished.status, finished.out) == (2, "")
+    assert "is too large for an identity file\nhint: give what age-keygen" in finished.err
+
+
 def test_a_bug_is_one_line_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert failures.report(ZeroDivisionError("by\nzero"), Invocation()) == 1
     assert capsys.readouterr().err == (
         "amictl bug: ZeroDivisionError: by zero\n"
         "hint: run it again with --debug to see where, and please report it\n"
     )
+
+
+@pytest.mark.parametrize("module", ["yaml", "zstandard", "cryptography", "pyrage", "blake3"])
+def test_a_missing_library_is_named(amictl: Home, module: str) -> None:
+    libraries = amictl.folder / "libraries"
+    libraries.mkdir()
+    missing = f"raise ModuleNotFoundError('No module named {module}', name={module!r})\n"
+    (libraries / f"{module}.py").write_text(missing)
+    (amictl.folder / "disk.raw").write_bytes(b"disk" * 1000)
+    (amictl.folder / "office.pem").write_text("a key")
+    (amictl.folder / "office.pem").chmod(0o600)
+    path = os.pathsep.join(filter(None, [str(libraries), os.environ.get("PYTHONPATH")]))
+
+    def run(*words: str) -> Finished:
+        return amictl(*words, PYTHONPATH=path)
+
+    command = {
+        "yaml": ["describe-images", "--output", "yaml"],
+        "pyrage": ["create-key"],
+        "cryptography": [
+            *["bundle-image", "--image", "disk.raw", "--user", "123456789012"],
+            *["--certificate", "office.pem", "--private-key", "office.pem"],
+        ],
+    }.get(module, ["create-image", "--name", "web", "disk.raw"])
+    finished = run(*command)
+    assert (finished.status, finished.out) == (15, "")
+    assert f"amictl needs the Python library '{module}', which is missing" in finished.err
+    assert "pip install --force-reinstall amictl" in finished.err
 
 
 def test_a_bug_with_debug_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,12 @@ def test_export_and_import_again(amictl: Home, raw: Path) -> None:
         (["import-image", "--boot-mode", "uefi-preferred", "x"], 15, "uefi-preferred"),
         (["export-image", "--image-id", "ami-0123456789abcdef0", "--disk-image-format", "RAW"],
          2, "--s3-export-location or --bucket"),
+        (["export-image", "--image-id", "ami-0123456789abcdef0", "--disk-image-format", "RAW",
+          "--bucket", "./exp", "--s3-export-location", "S3Bucket=usb"],
+         2, "(InvalidParameterCombination)"),
+        (["export-image", "--image-id", "ami-0123456789abcdef0", "--disk-image-format", "VHDX"],
+         2, "'VHDX' is not one of 'RAW', 'VMDK', 'VHD', 'QCOW2'"),
+        (["import-image", "--platform", "BeOS", "x"], 2, "is not one of 'Windows', 'Linux'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said(
@@ -123,6 +129,32 @@ def test_a_disk_that_leads_elsewhere_is_refused_by_that_name(amictl: Home, raw: 
     assert (finished.status, finished.out) == (15, "")
     assert str(raw) in finished.err
     assert amictl("describe-snapshots", "--quiet").out == ""
+
+
+@pytest.mark.parametrize("name", ["junk.vmdk", "JUNK.QCOW2", "junk.vhdx", "junk.ova"])
+def test_a_name_that_the_content_does_not_bear_out_is_refused(amictl: Home, name: str) -> None:
+    path = amictl.folder / name
+    path.write_bytes(b"junk" * 1000)
+    finished = amictl("import-snapshot", name)
+    assert (finished.status, finished.out) == (2, "")
+    assert "InvalidFormat" in finished.err
+    assert "if it is a raw disk after all, give Format=RAW" in finished.err
+    shape = result(amictl("import-snapshot", "--disk-container", f"Format=RAW,Url={path}"))
+    assert content(amictl, shape["SnapshotTaskDetail"]["SnapshotId"]) == path.read_bytes()
+
+
+@pytest.mark.parametrize("driver", ["qcow2", "vhdx"])
+def test_a_disk_that_was_cut_short_is_to_be_taken_again(
+    amictl: Home, raw: Path, driver: str
+) -> None:
+    path = amictl.folder / f"disk.{driver}"
+    raw.write_bytes(b"text" * (2 << 20))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", driver, raw, path], check=True)
+    path.write_bytes(path.read_bytes()[: 5 << 20])
+    finished = amictl("import-image", path)
+    assert (finished.status, finished.out) == (13, "")
+    assert "it may have been truncated\nhint: the file is cut short or damaged" in finished.err
+    assert "json" not in amictl("describe-import-image-tasks").out
 
 
 def test_dry_run_says_that_it_would_be_done(amictl: Home, vmdk: Path) -> None:

@@ -209,6 +209,26 @@ def test_a_passphrase_comes_from_a_file_or_a_command(
     assert answer(amictl, *words, **{f"AMICTL_PASSPHRASE_{way}": given})["KeyId"] == key_id
 
 
+@pytest.mark.parametrize("way", ["FILE", "COMMAND"])
+def test_a_new_key_takes_the_passphrase_of_the_environment(
+    amictl: Home, passphrase_file: Path, way: str
+) -> None:
+    given = str(passphrase_file) if way == "FILE" else f"cat {passphrase_file}"
+    variables = {f"AMICTL_PASSPHRASE_{way}": given}
+    key_id = answer(amictl, "create-key", "--passphrase", **variables)["KeyMetadata"]["KeyId"]
+    words = ["rewrap-key", "--key-id", key_id, "--no-passphrase"]
+    assert amictl(*words).status == 12
+    assert answer(amictl, *words, **variables)["KeyId"] == key_id
+
+
+def test_a_key_without_a_passphrase_does_not_look_for_one(
+    amictl: Home, passphrase_file: Path
+) -> None:
+    variables = {"AMICTL_PASSPHRASE_FILE": str(passphrase_file)}
+    key_id = answer(amictl, "create-key", **variables)["KeyMetadata"]["KeyId"]
+    assert amictl("rewrap-key", "--key-id", key_id, "--no-passphrase").status == 0
+
+
 def test_a_passphrase_comes_from_a_file_descriptor(amictl: Home, passphrase_file: Path) -> None:
     words = ["create-key", "--passphrase-fd", "7", "--output", "json"]
     command = f'exec "$0" {" ".join(words)} 7<{passphrase_file}'

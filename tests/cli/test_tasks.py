@@ -146,6 +146,16 @@ def test_what_is_no_task_cannot_be_cancelled(
     assert f"({code})" in finished.err
 
 
+def test_ids_of_all_kinds_of_tasks_are_named(region: Home) -> None:
+    image_id = "ami-" + "1" * 17
+    finished = region("cancel-import-task", "--import-task-id", image_id)
+    assert finished.status == 2
+    assert (
+        "(expecting one of store-..., restore-ami-..., import-ami-..., import-snap-...,"
+        " export-ami-...)"
+    ) in finished.err
+
+
 def test_a_task_that_has_ended_cannot_be_cancelled(region: Home) -> None:
     task = failed(region, IMPORT_IMAGE)
     finished = region("cancel-import-task", "--import-task-id", task.task_id)

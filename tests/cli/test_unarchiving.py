@@ -105,7 +105,16 @@ def test_an_archive_is_described(home: Home) -> None:
     assert said["Image"]["Name"] == "web"
     assert said["SignedBy"].startswith("SHA256:")
     assert [disk["SizeBytes"] for disk in said["Disks"]] == [8 * 1024**2 + 512]
-    assert "SignedBy" not in shown(home("describe-archive", f"./usb/{archive(home).name}"))
+    assert said["Trusted"] is True
+    unasked = shown(home("describe-archive", f"./usb/{archive(home).name}"))
+    assert not {"SignedBy", "Trusted"} & unasked.keys()
+
+
+def test_an_archive_says_that_none_of_the_trusted_keys_signed_it(home: Home) -> None:
+    said = shown(home("describe-archive", archive(home), "--trusted-keys", "other.pub"))
+
+    assert (said["Signed"], said["Trusted"]) == (True, False)
+    assert "SignedBy" not in said
 
 
 def test_an_archive_is_verified(home: Home) -> None:

@@ -165,3 +165,16 @@ def test_qemu_img_ends_with_us(qcow2: bytes, tmp_path: Path) -> None:
         converter = int(process.stdout.readline())
         process.kill()
     await_end(converter)
+
+
+def test_a_file_that_was_cut_short_is_told_in_our_words(tmp_path: Path) -> None:
+    raw, made = tmp_path / "raw", tmp_path / "made"
+    raw.write_bytes(b"text" * SEGMENT_SIZE)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vhdx", raw, made], check=True)
+    file = Bytes(made.read_bytes()[: 6 << 20])
+    wrong = pytest.raises(CorruptStoreError)
+    with ConvertedDisk(looked_at(file), file) as disk, wrong as raised:
+        read_all(disk)
+    why = "its tables lead behind its end; it may have been truncated"
+    assert raised.value.message == f"the disk cannot be read as VHDX: {why}"
+    assert "take it again" in str(raised.value.hint)

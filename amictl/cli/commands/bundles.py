@@ -227,7 +227,8 @@ def upload_bundle(
     """Bring an instance-store bundle into a bucket, the manifest last.
 
     Every part is compared with the manifest. A part that is there already stays, if it is the
-    same; nothing is replaced. Then register-image --image-location makes an image of it.
+    same; nothing is replaced. Then register-image makes an image of it: --image-location says
+    where the manifest is, --certificate who signed it.
     """
     from amictl.actions import bundle_transfers
 

@@ -39,11 +39,11 @@ class ParentType(click.ParamType[str]):
         ("One disk", "amictl create-image --name web-2026-11-22 /srv/vm/web.raw"),
         (
             "A root disk and a data disk, named as the machine sees them",
-            "amictl create-image --name db /dev/sda1=root.raw /dev/sdb=data.raw",
+            "amictl create-image --name shop /dev/sda1=root.raw /dev/sdb=data.raw",
         ),
         (
             "A running machine on XFS, with its database flushed for the moment",
-            "amictl create-image --name db --no-reboot --pre-freeze 'ssh db fsfreeze -f /srv'"
+            "amictl create-image --name shop --no-reboot --pre-freeze 'ssh db fsfreeze -f /srv'"
             " --post-freeze 'ssh db fsfreeze -u /srv' db.raw",
         ),
         (
@@ -53,7 +53,7 @@ class ParentType(click.ParamType[str]):
         ),
         (
             "With an empty third disk of 100 GiB, and a root disk that outlives its machine",
-            "amictl create-image --name db --block-device-mappings"
+            "amictl create-image --name shop --block-device-mappings"
             " 'DeviceName=/dev/sda1,Ebs={DeleteOnTermination=false}'"
             " 'DeviceName=/dev/sdc,Ebs={VolumeSize=100}' root.raw data.raw",
         ),

@@ -8,7 +8,7 @@ from amictl.cli import shapes
 from amictl.cli.buckets import name_to_note
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import StructureType
+from amictl.cli.option_types import AnyCase, StructureType
 from amictl.cli.options import dry_run, id_option, no_wait, tag_specifications, tags_of
 from amictl.errors import UsageError
 
@@ -32,7 +32,7 @@ from amictl.errors import UsageError
 @id_option("--image-id", "ami", required=True, help="The image; it has one disk.")
 @click.option(
     "--disk-image-format",
-    type=click.Choice(("RAW", "VMDK", "VHD", "QCOW2"), case_sensitive=False),
+    type=AnyCase(("RAW", "VMDK", "VHD", "QCOW2")),
     required=True,
     help="The format of the file.",
 )
@@ -70,7 +70,11 @@ def export_image(
     An image with several disks is refused, since a file holds one; an encrypted one because
     nothing that is encrypted leaves as plain: launch-image writes the disks of both.
     """
-    if (s3_export_location is None) == (bucket is None):
+    if s3_export_location is not None and bucket is not None:
+        raise UsageError(
+            "give --s3-export-location or --bucket, not both", code="InvalidParameterCombination"
+        )
+    if s3_export_location is None and bucket is None:
         raise UsageError("give --s3-export-location or --bucket", code="MissingParameter")
     if no_wait and (result := invocation.detached()):
         return result

@@ -100,7 +100,8 @@ def register_image(
     """Make an image of snapshots that are completed, or of an instance-store bundle.
 
     Nothing is copied: several images may map one snapshot, or be of one bundle. The image is
-    available at once.
+    available at once. A bundle is named by --image-location, and taken only if who has the
+    --certificate signed it: the one that bundle-image was given.
     """
     from amictl.actions import registering
 
@@ -119,8 +120,18 @@ def _register_bundle(
     from amictl.actions import registering_bundles as registering
     from amictl.cli import bundle_places
 
-    if location is None or certificate is None:
-        raise UsageError("--image-location and --certificate go together", code="MissingParameter")
+    if location is None:
+        raise UsageError(
+            "--certificate is for a bundle, and no --image-location says which",
+            hint="add --image-location BUCKET/FOLDER/NAME.manifest.xml",
+            code="MissingParameter",
+        )
+    if certificate is None:
+        raise UsageError(
+            "--image-location needs --certificate, which says who signed the bundle",
+            hint="add --certificate FILE, the X.509 certificate that bundle-image was given",
+            code="MissingParameter",
+        )
     place = bundle_places.in_place(invocation, location)
     request = registering.RegisterBundleRequest(
         location=bundle_places.absolute(location),

@@ -8,7 +8,7 @@ import click
 from amictl.cli import shapes
 from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
-from amictl.cli.option_types import OneOf, StructuresType, StructureType
+from amictl.cli.option_types import AnyCase, OneOf, StructuresType, StructureType
 from amictl.cli.options import (
     Decorator,
     dry_run,
@@ -73,7 +73,7 @@ def _kms_key_id() -> Decorator:
 )
 @click.option(
     "--platform",
-    type=click.Choice(("Windows", "Linux"), case_sensitive=False),
+    type=AnyCase(("Windows", "Linux")),
     help="Found out from the root disk when not given.",
 )
 @click.option(
@@ -102,16 +102,19 @@ def import_image(
     """Make an image of the disks of another virtual machine monitor.
 
     Raw, qcow2, vmdk, vhd, vhdx and vdi, in files or buckets, the root disk first. The format is
-    what the file says, unless one is given; raw is read directly, everything else by qemu-img,
+    what the file says, unless one is given; a file that says none is raw, but refused if its name
+    ends as that of another format. Raw is read directly, everything else by qemu-img,
     without a raw copy on a disk. A disk that leads to other files (a backing file, a parent,
     extents) is refused before it is read. Nothing is changed inside of the disks, so they need
-    the drivers of the machine that they will run in. The image is called as the task.
+    the drivers of the machine that they will run in.
+
+    The image is called as the task. --quiet prints the id of the task, --query ImageId --output
+    text that of the image.
 
     A file must be at rest, or be cloned or copied first, as with create-image; one that a machine
     writes to meanwhile is seldom sound in a format other than raw. Importing a file again stores
-    only what changed since. A vhd counts the size in its footer,
-    which programs that count in cylinders may take for a little less. An OVA is a tar archive:
-    unpack it, and name its disks.
+    only what changed since. A vhd counts the size in its footer, which programs that count in
+    cylinders may take for a little less. An OVA is a tar archive: unpack it, and name its disks.
     """
     if no_wait and (result := invocation.detached()):
         return result

@@ -1,5 +1,6 @@
 """Keys in the key folder: making, bringing, naming, showing and exporting them."""
 
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,9 @@ def _names(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_names
 @click.option(
-    "--passphrase", is_flag=True, help="Protect it with a passphrase, which is asked for."
+    "--passphrase",
+    is_flag=True,
+    help="Protect it with a passphrase: that of the environment, or else one that is asked for.",
 )
 @passphrase_options
 @click.option("--key-file", type=FILE, metavar="FILE", help="Take the identity in this file.")
@@ -74,6 +77,8 @@ def create_key(
     new = keys.NewKey(alias, description, may_be_default=True)
     if key_file is not None:
         return _imported(invocation, key_file, new, given)
+    if passphrase and not given.is_given:
+        given = PassphraseOptions.of_environment(os.environ)
     secret = new_passphrase(given, "the key") if passphrase or given.is_given else None
     return keys.create_key(user_keys.folder(), new, secret, invocation.surroundings)
 

@@ -8,6 +8,7 @@ from amictl.cli.command import Presentation, Result, command
 from amictl.cli.invocation import Invocation
 from amictl.cli.option_types import Context, Parameter
 from amictl.cli.options import dry_run, filters, ids_option
+from amictl.errors import MalformedIdError
 
 _BY_STATE = filters("task-state (active, completed, deleting or deleted)")
 
@@ -21,7 +22,15 @@ class TaskIdType(click.ParamType[str]):
         from amictl.model.ids import require_id
         from amictl.model.tasks import PREFIXES, kind_of
 
-        return require_id(PREFIXES.get(kind_of(value) or "", "import-ami"), value)
+        kind = kind_of(value)
+        if kind is None:
+            ids = ", ".join(f"{prefix}-..." for prefix in PREFIXES.values())
+            raise MalformedIdError(
+                f'Invalid id: "{value}" (expecting one of {ids})',
+                hint="the describe commands of tasks show them, as describe-import-image-tasks",
+                code="InvalidConversionTaskId.Malformed",
+            )
+        return require_id(PREFIXES[kind], value)
 
 
 def _transfers(verb: str) -> Presentation:
@@ -251,7 +260,12 @@ def cancel_import_task(
     """Cancel a task that is at work, whoever began it.
 
     The command returns at once. The worker of the task notices it within seconds, while it moves
-    data, and leaves nothing half done behind.
+    data, and ends.
+
+    Nothing is left of an import, an export or a storing that was cancelled. The image of a
+    restore stays visible in state failed and its snapshots in state error, with the reason; and
+    so do those of an import whose worker was killed instead. deregister-image and
+    delete-snapshot remove them, and collect-garbage what had been stored for them.
     """
     from amictl.actions import tasks
 

@@ -158,8 +158,9 @@ def describe_archive(
     """Show what is in an archive, without reading its disks.
 
     FILE|URL is a file, s3://BUCKET/KEY, or the name of a bucket, a slash and a key. Of an encrypted
-    one that no key opens, only what is not sealed is shown: times, sizes and digests. SignedBy is
-    the one of the trusted keys that signed it; without that nobody can say who did.
+    one that no key opens, only what is not sealed is shown: times, sizes and digests. With
+    --trusted-keys, Trusted says whether one of these keys signed it, and SignedBy which; without
+    them nobody can say who did.
     """
     from amictl.actions import unarchiving
 
