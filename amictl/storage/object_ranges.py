@@ -15,11 +15,16 @@ class RangeSource:
     """
 
     def __init__(self, requests: Requests, key: str) -> None:
-        """Raises ObjectNotFoundError, StorageError."""
+        """Raises ObjectNotFoundError, BucketNotFoundError, StorageError."""
         self.where = requests.where(key)
         self._requests = requests
         self._key = key
-        answer = requests.ask("HeadObject", key)
+        try:
+            answer = requests.ask("HeadObject", key)
+        except ObjectNotFoundError:
+            # The answer to HEAD has no body that says so if there is no bucket.
+            requests.get(key, 0, 1)
+            raise
         size = answer.get("ContentLength")
         if not isinstance(size, int) or size < 0:
             raise StorageError(f"the size of {self.where} was not told")
