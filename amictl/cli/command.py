@@ -121,10 +121,13 @@ class Command(click.Command):
         output.show(invocation, self.presentation, result)
         if self.presentation.faults and result.get("Faults"):
             from amictl.cli.failures import complain
-            from amictl.cli.fault_lines import lines
+            from amictl.cli.fault_lines import hint, lines
+            from amictl.cli.hints import of_invocation
 
             found, *named = lines(self.operation, result)
             complain("\n".join([found] if output.is_seen(invocation) else [found, *named]))
+            if advice := hint(result):
+                complain(f"hint: {of_invocation(advice, invocation)}")
             return FAULTS_FOUND
         return 0
 
