@@ -14,6 +14,9 @@ class RangeSource:
     for. Of the object that is found by its key the etag tells whether it is still the same.
     """
 
+    piece_size = 8 << 20  # each request costs money, and the way there and back
+    reading_threads = 3
+
     def __init__(self, requests: Requests, key: str) -> None:
         """Raises ObjectNotFoundError, BucketNotFoundError, StorageError."""
         self.where = requests.where(key)
