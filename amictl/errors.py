@@ -253,8 +253,5 @@ class InterruptedBySignalError(AmictlError):
     code = "Interrupted"
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(
-            f"stopped by signal {signal_number}",
-            hint="run the command again; it goes on from what is stored",
-        )
+        super().__init__(f"stopped by signal {signal_number}", hint="run the command again")
         self.exit_code = 128 + signal_number

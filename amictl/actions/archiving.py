@@ -9,11 +9,11 @@ from amictl.archives.sealing import Sealing, recipients_of
 from amictl.archives.segments import REUSE_HALF
 from amictl.archives.stream import Sign
 from amictl.archives.writing import Packing, require_archivable, write_archive
-from amictl.errors import DryRunError, KeyUnavailableError
+from amictl.errors import BusyError, DryRunError, KeyUnavailableError
 from amictl.model.archives import Manifest, object_key
 from amictl.model.records import SnapshotCore
 from amictl.model.surroundings import Surroundings
-from amictl.model.tasks import STORE_IMAGE, TaskRecord, new_task
+from amictl.model.tasks import ACTIVE, STORE_IMAGE, TaskRecord, kind_of, new_task
 from amictl.storage.objects import ObjectBucket, require_key, taken
 from amictl.store import tasks
 from amictl.store.authenticity import require_authentic
@@ -54,8 +54,9 @@ def store_image(
     `on_begun` is called with it as soon as the task can be seen; what fails before that leaves no
     task, what fails at all no object. Raises ImageNotFoundError, SnapshotNotFoundError,
     ConflictError for an image or a snapshot that cannot be stored, ObjectExistsError if the bucket
-    has the image already; KeyUnavailableError, CorruptStoreError where something is damaged or
-    forged, UnsupportedError, UsageError, StorageError.
+    has the image already, BusyError if it is on its way there; KeyUnavailableError,
+    CorruptStoreError where something is damaged or forged, UnsupportedError, UsageError,
+    StorageError.
     """
     store.require_features("write")  # the task is noted
     image, _ = available_image(store, request.image_id)
@@ -76,6 +77,8 @@ def store_image(
     )
     own = object_key(image.image_id)
     key = require_key(f"{request.prefix}/{own}" if request.prefix else own)
+    planned = _task(request, own, disks, surroundings)
+    _require_alone(store, planned)
     if request.dry_run:
         if bucket.exists(key):
             raise taken(bucket.where(key))
@@ -84,13 +87,33 @@ def store_image(
         bucket.create(
             key, _metadata(manifest), request.object_tags, request.storage_class
         ) as writer,
-        tasks.running(store, _task(request, own, disks, surroundings), surroundings) as task,
+        tasks.running(store, planned, surroundings) as task,
     ):
         result = {"ObjectKey": own}
         on_begun(result)
         write_archive(store, manifest, disks, writer, packing, task)
         writer.finish()
     return result
+
+
+def _require_alone(store: Store, planned: TaskRecord) -> None:
+    """Raises BusyError while a task is at work that will make the same object.
+
+    Two that begin in the same moment do not see each other: the bucket refuses the later one.
+    """
+    begun = [task_id for task_id in tasks.at_work(store) if kind_of(task_id) == STORE_IMAGE]
+    for task_id in begun:
+        task = tasks.seen(store, task_id)
+        if task is not None and task.state == ACTIVE and _object_of(task) == _object_of(planned):
+            raise BusyError(
+                f"{task.image_id} is on its way to {task.bucket} already, by the task {task_id}",
+                hint="amictl wait store-image-task-complete --image-ids"
+                f" {task.image_id} ends when it is there",
+            )
+
+
+def _object_of(task: TaskRecord) -> tuple[str | None, ...]:
+    return task.image_id, task.bucket, task.object_key
 
 
 def _sealing(

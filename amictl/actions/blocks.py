@@ -15,7 +15,7 @@ from amictl.model.images import size_gib
 from amictl.model.records import SnapshotCore
 from amictl.store import catalog
 from amictl.store.authenticity import require_authentic
-from amictl.store.reading import SegmentReader, data_ranges
+from amictl.store.reading import HEALING, SegmentReader, data_ranges
 from amictl.store.store import Store
 from amictl.store.walking import changed_leaves, leaf_at, leaves, map_of, read_leaf_at
 from amictl.volumes.targets import NewFile
@@ -206,7 +206,9 @@ def _read_segment(reader: SegmentReader, leaf: Leaf | None, core: SnapshotCore) 
     if leaf is not None:
         faults = reader.read(leaf)
         if faults:
-            raise CorruptStoreError(f"{core.snapshot_id} is damaged: {faults[0].reason}")
+            raise CorruptStoreError(
+                f"{core.snapshot_id} is damaged: {faults[0].reason}", hint=HEALING
+            )
         for start, stop in data_ranges(leaf):
             data[start:stop] = reader.buffer[start:stop]
     return bytes(data)

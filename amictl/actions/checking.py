@@ -25,6 +25,10 @@ from amictl.volumes.extents import all_segments, data_segments, read_segment
 from amictl.volumes.sources import open_read_only
 from amictl.volumes.targets import is_device
 
+_DAMAGE, _DIFFERENCE = "damage", "difference"
+_Found = tuple[str, int, int, str]
+"""What is wrong with a volume: of which kind, from start to stop, and why."""
+
 
 def check_store(
     store: Store,
@@ -82,7 +86,8 @@ def verify_snapshot(
     """Read a snapshot whole, every chunk against its name.
 
     And compare it with a file, if one is given.
-    `Faults` has byte ranges of the volume and a reason for each.
+    `Faults` has byte ranges of the volume and a reason for each; their `Kind` is `damage`, or
+    `difference` where the snapshot is whole and the file has something else.
     """
     core = catalog.read_snapshot(store, require_id("snap", snapshot_id))
     require_authentic(store, core)
@@ -97,7 +102,8 @@ def verify_snapshot(
         "SizeBytes": core.size_bytes,
         "DataBytesRead": run.read_bytes,
         "Faults": [
-            {"Start": start, "End": stop, "Reason": reason} for start, stop, reason in run.faults
+            {"Kind": kind, "Start": start, "End": stop, "Reason": reason}
+            for kind, start, stop, reason in run.faults
         ],
     }
 
@@ -117,7 +123,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 class _Verification:
-    """One pass over a snapshot; collects what is wrong as (start, stop, reason)."""
+    """One pass over a snapshot; collects what is wrong."""
 
     def __init__(self, store: Store, core: SnapshotCore, surroundings: Surroundings) -> None:
         self._store = store
@@ -125,7 +131,7 @@ class _Verification:
         self._surroundings = surroundings
         self._readers = PerThread(lambda: SegmentReader(store))
         self._buffers = PerThread(lambda: memoryview(bytearray(SEGMENT_SIZE)))
-        self.faults: list[tuple[int, int, str]] = []
+        self.faults: list[_Found] = []
         self.read_bytes = 0
 
     def compare(self, descriptor: int, path: Path) -> None:
@@ -134,7 +140,7 @@ class _Verification:
         own = self._core.size_bytes
         if size != own:
             reason = f"{str(path)!r} has {size} bytes, the snapshot {own}"
-            self.faults.append((min(size, own), max(size, own), reason))
+            self.faults.append((_DIFFERENCE, min(size, own), max(size, own), reason))
         common = min(size, own)
         segments = all_segments(common) if is_device(path) else data_segments(descriptor, common)
 
@@ -153,7 +159,7 @@ class _Verification:
         total = self._core.size_bytes
         position = 0
 
-        def check(item: tuple[int, Name | None]) -> tuple[int, int, list[tuple[int, int, str]]]:
+        def check(item: tuple[int, Name | None]) -> tuple[int, int, list[_Found]]:
             return self._check(item, read)
 
         try:
@@ -167,25 +173,25 @@ class _Verification:
                     )
         except CorruptStoreError as error:
             # An inner node: what it covers cannot be told from below it.
-            self.faults.append((position, total, error.message))
+            self.faults.append((_DAMAGE, position, total, error.message))
 
     def _check(
         self, item: tuple[int, Name | None], read: Callable[[int], memoryview] | None
-    ) -> tuple[int, int, list[tuple[int, int, str]]]:
+    ) -> tuple[int, int, list[_Found]]:
         index, name = item
         offset = index * SEGMENT_SIZE
         length = segment_length(self._core.size_bytes, index)
         reader = self._readers.get()
         ranges: list[tuple[int, int]] = []
-        faults: list[tuple[int, int, str]] = []
+        faults: list[_Found] = []
         if name is not None:
             try:
                 leaf = read_leaf_at(self._store, map_of(self._core), index, name)
             except CorruptStoreError as error:
-                return offset + length, 0, [(offset, offset + length, error.message)]
+                return offset + length, 0, [(_DAMAGE, offset, offset + length, error.message)]
             ranges = data_ranges(leaf)
             faults = [
-                (offset + fault.start, offset + fault.stop, fault.reason)
+                (_DAMAGE, offset + fault.start, offset + fault.stop, fault.reason)
                 for fault in reader.read(leaf)
             ]
         if read is not None and not faults:
@@ -196,9 +202,7 @@ class _Verification:
         return offset + length, sum(stop - start for start, stop in ranges), faults
 
 
-def _differences(
-    offset: int, content: bytearray, present: memoryview
-) -> list[tuple[int, int, str]]:
+def _differences(offset: int, content: bytearray, present: memoryview) -> list[_Found]:
     """The differing range of one segment, to the sector."""
     common = min(len(content), len(present))
     if content[:common] == present[:common]:
@@ -211,6 +215,7 @@ def _differences(
     ]
     return [
         (
+            _DIFFERENCE,
             offset + differing[0],
             offset + min(differing[-1] + step, common),
             "the file has other bytes",

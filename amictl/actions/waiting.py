@@ -18,6 +18,7 @@ class Waiter:
     state of `hopeless` ends it. Where what was named does not exist, `absent` says what to do:
     fail, wait, or take it for done. `state` is the path of the member with the state. Of items
     that are alike in the members `same`, only the first counts: it is the newest attempt.
+    `reason` is the path of the member that says why one is hopeless, where anything does.
     """
 
     name: str
@@ -28,10 +29,18 @@ class Waiter:
     state: str = "State"
     same: tuple[str, ...] = ()
     describe: str | None = None
+    reason: str | None = None
+
+    @property
+    def command(self) -> str:
+        """The operation whose answer it is, as a command."""
+        return self.describe or f"describe-{self.items.lower()}"
 
 
 WAITERS = {
-    "image-available": Waiter("ImageAvailable", "Images", "available", ("failed",)),
+    "image-available": Waiter(
+        "ImageAvailable", "Images", "available", ("failed",), reason="StateReason.Message"
+    ),
     "image-exists": Waiter("ImageExists", "Images", None, absent="wait"),
     "image-exported": Waiter(
         "ImageExported",
@@ -40,6 +49,7 @@ WAITERS = {
         ("deleted",),
         state="Status",
         describe="describe-export-image-tasks",
+        reason="StatusMessage",
     ),
     "image-imported": Waiter(
         "ImageImported",
@@ -48,8 +58,11 @@ WAITERS = {
         ("deleted",),
         state="Status",
         describe="describe-import-image-tasks",
+        reason="StatusMessage",
     ),
-    "snapshot-completed": Waiter("SnapshotCompleted", "Snapshots", "completed", ("error",)),
+    "snapshot-completed": Waiter(
+        "SnapshotCompleted", "Snapshots", "completed", ("error",), reason="StateMessage"
+    ),
     "snapshot-imported": Waiter(
         "SnapshotImported",
         "ImportSnapshotTasks",
@@ -57,6 +70,7 @@ WAITERS = {
         ("error", "deleted"),
         state="SnapshotTaskDetail.Status",
         describe="describe-import-snapshot-tasks",
+        reason="SnapshotTaskDetail.StatusMessage",
     ),
     "store-image-task-complete": Waiter(
         "StoreImageTaskComplete",
@@ -66,6 +80,7 @@ WAITERS = {
         state="StoreTaskState",
         same=("AmiId", "Bucket", "S3objectKey"),
         describe="describe-store-image-tasks",
+        reason="StoreTaskFailureReason",
     ),
     "volume-available": Waiter("VolumeAvailable", "Volumes", "available", ("deleted",)),
     "volume-deleted": Waiter("VolumeDeleted", "Volumes", "deleted", absent="done"),
@@ -88,10 +103,9 @@ def wait_for(
     deadline = clock() + timeout_seconds
     while not _is_done(waiter, describe):
         if clock() >= deadline:
-            look = waiter.describe or f"describe-{waiter.items.lower()}"
             raise BusyError(
                 f"Waiter {waiter.name} failed: Max attempts exceeded",
-                hint=f"what is at work goes on; wait again, or look with {look}",
+                hint=f"what is at work goes on; wait again, or look with {waiter.command}",
             )
         sleep(min(_DELAY_SECONDS, max(0.0, deadline - clock())))
 
@@ -105,10 +119,12 @@ def _is_done(waiter: Waiter, describe: Callable[[], dict[str, Any]]) -> bool:
         return waiter.absent == "done"
     for hopeless in waiter.hopeless:
         if hopeless in states:
+            why = waiter.reason and f"{waiter.command} says why, in {waiter.reason}"
             raise WaiterError(
                 f"Waiter {waiter.name} failed: Waiter encountered a terminal failure state: "
                 f'For expression "{waiter.items}[].{waiter.state}" we matched expected path: '
-                f'"{hopeless}" at least once'
+                f'"{hopeless}" at least once',
+                hint=why,
             )
     return bool(states) and all(waiter.wanted in (None, state) for state in states)
 

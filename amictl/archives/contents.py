@@ -77,11 +77,12 @@ def read_member(source: ObjectSource, contents: Contents, member: Member) -> byt
 
     For members that are small. Raises CorruptStoreError, StorageError.
     """
-    data = source.read(member.offset - BLOCK_SIZE, BLOCK_SIZE + member.size)
+    padding = tar.padding(member.size)
+    data = source.read(member.offset - BLOCK_SIZE, BLOCK_SIZE + member.size + len(padding))
     require_header(data[:BLOCK_SIZE], contents, member)
-    content = data[BLOCK_SIZE:]
+    content = data[BLOCK_SIZE : BLOCK_SIZE + member.size]
     require_digest(sha256(content).hexdigest(), member)
-    require_padding(source, member)
+    _require_zeros(data[BLOCK_SIZE + member.size :], member)
     return content
 
 
@@ -94,8 +95,11 @@ def require_header(block: bytes, contents: Contents, member: Member) -> None:
 def require_padding(source: ObjectSource, member: Member) -> None:
     """Raises CorruptStoreError unless the rest of the last block of a member is zeros."""
     padding = tar.padding(member.size)
-    found = source.read(member.offset + member.size, len(padding)) if padding else b""
-    refuse(found != padding, f"{member.name} is followed by something that is not zeros")
+    _require_zeros(source.read(member.offset + member.size, len(padding)), member)
+
+
+def _require_zeros(found: bytes, member: Member) -> None:
+    refuse(any(found), f"{member.name} is followed by something that is not zeros")
 
 
 def require_digest(digest: str, member: Member) -> None:

@@ -4,7 +4,7 @@ Members that are not sealed can be read in parts: what a region has already is n
 sealed one is opened whole, in memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -24,12 +24,12 @@ from amictl.formats.framing import refuse
 from amictl.formats.tar import BLOCK_SIZE
 from amictl.model.archives import MEMBER_SIZE_MAX, Blank, FramePlace, Member, MemberMap
 from amictl.model.blockmap import SEGMENT_SIZE, Leaf
+from amictl.storage.objects import ObjectSource
 from amictl.store.parallel import in_order
 from amictl.store.receiving import ArrivingFrame
 
-READING_THREADS = 4
 _HEAD_SIZE = 256 * 1024
-_PIECE_SIZE = 1 << 20
+_HEAD_THREADS = 4
 
 Read = Callable[[int, int], memoryview]
 """Bytes of a member, before it was sealed, from start to stop."""
@@ -47,6 +47,20 @@ class Unit:
     count: int
     start: int
     frames: tuple[FramePlace, ...]
+
+    @property
+    def stored_length(self) -> int:
+        """Bytes of its frames in the member."""
+        return sum(frame.stored_length for frame in self.frames)
+
+
+def _frames(data: memoryview, unit: Unit) -> list[ArrivingFrame]:
+    """The frames of a unit, which `data` begins with."""
+    starts = accumulate((frame.stored_length for frame in unit.frames), initial=0)
+    return [
+        ArrivingFrame(data[start : start + frame.stored_length], frame.plain_length)
+        for start, frame in zip(starts, unit.frames, strict=False)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +81,13 @@ class OpenMember:
 
     def load(self, unit: Unit) -> list[ArrivingFrame]:
         """The frames of a unit. Raises CorruptStoreError, StorageError."""
-        lengths = (frame.stored_length for frame in unit.frames)
-        ends = list(accumulate(lengths, initial=0))
-        data = self.read(unit.start, unit.start + ends[-1])
-        return [
-            ArrivingFrame(data[start : start + frame.stored_length], frame.plain_length)
-            for start, frame in zip(ends, unit.frames, strict=False)
-        ]
+        return self.load_many([unit])[0]
+
+    def load_many(self, units: Sequence[Unit]) -> list[list[ArrivingFrame]]:
+        """The frames of units that follow each other, read at once. Raises the same."""
+        begin = units[0].start
+        data = self.read(begin, units[-1].start + units[-1].stored_length)
+        return [_frames(data[unit.start - begin :], unit) for unit in units]
 
     def said(self, index: int) -> Leaf | Blank:
         """What the map says of a segment of the disk."""
@@ -90,7 +104,7 @@ def in_parts(archive: Archive, disk: int) -> Iterator[OpenMember]:
         yield from whole(archive, disk)
         return
     opened = partial(_opened_in_parts, archive)
-    with in_order(opened, archive.members_of(disk), threads=READING_THREADS) as members:
+    with in_order(opened, archive.members_of(disk), threads=_HEAD_THREADS) as members:
         yield from _in_place(archive, disk, members)
 
 
@@ -104,15 +118,15 @@ def whole(archive: Archive, disk: int) -> Iterator[OpenMember]:
     yield from _in_place(archive, disk, map(opened, archive.members_of(disk)))
 
 
-def read_whole(archive_read: Callable[[int, int], bytes], member: Member) -> Iterator[bytes]:
+def read_whole(source: ObjectSource, member: Member) -> Iterator[bytes]:
     """The content of a member in pieces, and its digest compared at the end."""
     digest = sha256()
 
     def piece(start: int) -> bytes:
-        return archive_read(member.offset + start, min(_PIECE_SIZE, member.size - start))
+        return source.read(member.offset + start, min(source.piece_size, member.size - start))
 
-    starts = range(0, member.size, _PIECE_SIZE)
-    with in_order(piece, starts, threads=READING_THREADS) as pieces:
+    starts = range(0, member.size, source.piece_size)
+    with in_order(piece, starts, threads=source.reading_threads) as pieces:
         for data in pieces:
             digest.update(data)
             yield data
@@ -157,7 +171,7 @@ def _opened_whole(archive: Archive, member: Member) -> OpenMember:
     require_header(head, archive.contents, member)
     require_padding(source, member)
     target = Target(bytearray(member.size))
-    pieces = read_whole(source.read, member)
+    pieces = read_whole(source, member)
     if archive.unsealer is None:
         for piece in pieces:
             target.write(piece)

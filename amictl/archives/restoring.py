@@ -1,10 +1,12 @@
 """Bringing a disk of an archive into a store."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 
-from amictl.archives.disks import OpenMember, in_parts
+from amictl.archives.disks import OpenMember, Unit, in_parts
 from amictl.archives.reading import Archive
 from amictl.content.naming import fingerprint
 from amictl.errors import CorruptStoreError, InvalidArchiveError
@@ -13,13 +15,16 @@ from amictl.model.blockmap import SEGMENT_SIZE, Leaf, segment_length, tree_heigh
 from amictl.progress import Progress, Step
 from amictl.store.lineages import Lineage
 from amictl.store.map_making import Ingested
-from amictl.store.parallel import worker_count
+from amictl.store.parallel import in_order, worker_count
 from amictl.store.receiving import Arriving, DamagedSegmentError, Receiving
 from amictl.store.walking import Map
 from amictl.store.writing import Writer
 
 _WAITING_THREADS = 2
 """Beyond the processors, because some wait for the archive."""
+
+IsKnown = Callable[[Leaf], bool]
+"""Whether the store has a segment, by its leaf with plain names."""
 
 
 def lineage_in(disk: ArchivedDisk, domain_id: str) -> Lineage:
@@ -44,7 +49,7 @@ def restore_disk(
         return Ingested(block_map, disk.data_bytes)
     receiving = Receiving(writer, lineage, disk.size_bytes, "restore", progress)
     try:
-        with closing(_segments(archive, number, lineage.fingerprint_key)) as segments:
+        with closing(_segments(archive, number, receiving.is_known)) as segments:
             done = receiving.run(segments, worker_count() + _WAITING_THREADS)
     except DamagedSegmentError as error:
         raise InvalidArchiveError(f"{archive.where}: disk-{number}: {error.message}") from error
@@ -79,21 +84,80 @@ def _is_known(writer: Writer, block_map: Map) -> bool:
     return (level, node.plain_length) == (block_map.height, block_map.size_bytes)
 
 
-def _segments(archive: Archive, number: int, key: bytes) -> Generator[Arriving, None, None]:
-    """All segments of a disk that have leaves."""
-    for member in in_parts(archive, number):
-        yield from _segments_of(member, archive.manifest.disks[number].size_bytes, key)
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Units that follow each other in a member; those of several are read at once."""
+
+    member: OpenMember
+    units: tuple[Unit, ...]
+    is_wanted: bool
 
 
-def _segments_of(member: OpenMember, size_bytes: int, key: bytes) -> Iterator[Arriving]:
+def _segments(archive: Archive, number: int, is_known: IsKnown) -> Generator[Arriving, None, None]:
+    """All segments of a disk that have leaves.
+
+    What is wanted of a member in parts is read ahead, many segments at once. One that was opened
+    whole is in memory, and looking ahead would keep a third one there.
+    """
+    disk = archive.manifest.disks[number]
+    arrived = partial(_arrived, disk.size_bytes, bytes.fromhex(disk.fingerprint_key))
+    if archive.unsealer is not None:
+        for member in in_parts(archive, number):
+            for unit in member.units():
+                yield from arrived(_Piece(member, (unit,), False))
+        return
+    pieces = chain.from_iterable(
+        _pieces(member, archive.source.piece_size, is_known) for member in in_parts(archive, number)
+    )
+    with in_order(arrived, pieces, threads=archive.source.reading_threads) as results:
+        for segments in results:
+            yield from segments
+
+
+def _pieces(member: OpenMember, size_max: int, is_known: IsKnown) -> Iterator[_Piece]:
+    """All units of a member in order, neighbours that the store lacks together."""
+    wanted: list[Unit] = []
     for unit in member.units():
+        is_wanted = _is_wanted(member.said(unit.first), is_known)
+        length = sum(one.stored_length for one in wanted)
+        if wanted and (not is_wanted or length + unit.stored_length > size_max):
+            yield _Piece(member, tuple(wanted), True)
+            wanted.clear()
+        if is_wanted:
+            wanted.append(unit)
+        else:
+            yield _Piece(member, (unit,), False)
+    if wanted:
+        yield _Piece(member, tuple(wanted), True)
+
+
+def _is_wanted(said: Leaf | Blank, is_known: IsKnown) -> bool:
+    if not isinstance(said, Leaf) or said.zero_length == said.plain_length:
+        return False
+    return not is_known(said)
+
+
+def _arrived(size_bytes: int, key: bytes, piece: _Piece) -> list[Arriving]:
+    """The segments of a piece that have leaves; what is wanted was read."""
+    member = piece.member
+    if not piece.is_wanted:
+        return [one for unit in piece.units for one in _unread(member, unit, size_bytes, key)]
+    arrived = []
+    for unit, frames in zip(piece.units, member.load_many(piece.units), strict=True):
         said = member.said(unit.first)
-        if isinstance(said, Leaf):
-            yield Arriving(unit.first, said, partial(member.load, unit))
-            continue
-        for index in range(unit.first, unit.first + unit.count):
-            if member.said(index) is Blank.ZEROS:
-                yield Arriving(index, zeros(segment_length(size_bytes, index), key), tuple)
+        assert isinstance(said, Leaf)  # nothing else is wanted
+        arrived.append(Arriving(unit.first, said, partial(list, frames)))
+    return arrived
+
+
+def _unread(member: OpenMember, unit: Unit, size_bytes: int, key: bytes) -> Iterator[Arriving]:
+    said = member.said(unit.first)
+    if isinstance(said, Leaf):
+        yield Arriving(unit.first, said, partial(member.load, unit))
+        return
+    for index in range(unit.first, unit.first + unit.count):
+        if member.said(index) is Blank.ZEROS:
+            yield Arriving(index, zeros(segment_length(size_bytes, index), key), tuple)
 
 
 @lru_cache(maxsize=4)  # a member of thirty kilobytes may be a gibibyte of them

@@ -46,7 +46,7 @@ def verify_members(source: ObjectSource, contents: Contents, progress: Progress)
             head = source.read(member.offset - BLOCK_SIZE, BLOCK_SIZE)
             require_header(head, contents, member)
             require_padding(source, member)
-            for _ in read_whole(source.read, member):
+            for _ in read_whole(source, member):
                 pass
             done = member.offset + member.size
             progress.update(Step("verify", done, source.size, known=done))

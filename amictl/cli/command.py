@@ -90,10 +90,17 @@ class Command(click.Command):
             f" {error.message}"
         )
 
+    def hint(self, error: AmictlError) -> str | None:
+        """What to do after an error of this command."""
+        from amictl.cli import hints
+
+        return hints.of_command(str(self.name), error)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args == ["help"] and not ctx.resilient_parsing:
             show_help(ctx)
-        ctx.ensure_object(Invocation).sentence = self.sentence
+        invocation = ctx.ensure_object(Invocation)
+        invocation.sentence, invocation.hint = self.sentence, self.hint
         rest = super().parse_args(ctx, Words.of(self, ctx).prepared(args))
         take_global_options(ctx)
         return rest
@@ -114,10 +121,13 @@ class Command(click.Command):
         output.show(invocation, self.presentation, result)
         if self.presentation.faults and result.get("Faults"):
             from amictl.cli.failures import complain
-            from amictl.cli.fault_lines import lines
+            from amictl.cli.fault_lines import hint, lines
+            from amictl.cli.hints import of_invocation
 
             found, *named = lines(self.operation, result)
             complain("\n".join([found] if output.is_seen(invocation) else [found, *named]))
+            if advice := hint(result):
+                complain(f"hint: {of_invocation(advice, invocation)}")
             return FAULTS_FOUND
         return 0
 

@@ -53,10 +53,10 @@ def report(error: BaseException, invocation: Invocation) -> int:
             pass
         case FailedWorkerError(message=message, exit_code=status):
             complain(message)
-        case AmictlError(hint=hint, exit_code=status) as known:
+        case AmictlError(exit_code=status) as known:
             sentence = invocation.sentence or _sentence
             complain(sentence(known))
-            if hint:
+            if hint := invocation.hint(known) if invocation.hint else known.hint:
                 from amictl.cli.hints import of_invocation
 
                 complain(f"hint: {of_invocation(hint, invocation)}")

@@ -17,6 +17,15 @@ def lines(operation: str, result: Mapping[str, Any]) -> Iterator[str]:
     yield from _cut([_fault(one) for one in faults], "faults")
 
 
+def hint(result: Mapping[str, Any]) -> str | None:
+    """What to do about content that was found damaged, and is not recorded as damaged."""
+    if all(fault.get("Kind") != "damage" for fault in result["Faults"]):
+        return None
+    from amictl.store.reading import HEALING
+
+    return HEALING
+
+
 def _cut(texts: list[str], what: str) -> Iterator[str]:
     yield from texts[:LINES_MAX]
     if len(texts) > LINES_MAX:

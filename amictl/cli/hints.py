@@ -5,6 +5,7 @@ import shlex
 
 from amictl.cli.global_options import GlobalOptions
 from amictl.cli.invocation import Invocation
+from amictl.errors import AmictlError, InterruptedBySignalError
 
 WITHOUT_REGION = frozenset(
     {
@@ -28,6 +29,28 @@ WITHOUT_REGION = frozenset(
 
 _COMMAND = re.compile(r"\bamictl (?>((?:wait )?[a-z]+-[a-z-]+))(?! --(?:region|store|help)\b)")
 _COPIES = ("copy-image", "copy-snapshot")
+_GO_ON = frozenset(
+    {
+        *_COPIES,
+        "create-image",
+        "create-restore-image-task",
+        "create-snapshot",
+        "create-snapshots",
+        "import-image",
+        "import-snapshot",
+    }
+)
+"""Commands that bring content into a region, from time to time for good."""
+
+
+def of_command(name: str, error: AmictlError) -> str | None:
+    """The hint of an error, with how much is lost where an interrupted command goes on."""
+    if not isinstance(error, InterruptedBySignalError) or name not in _GO_ON:
+        return error.hint
+    return (
+        f"{error.hint}; it goes on from what is stored, and stores again at most what came after"
+        " the last 16 packs or 60 seconds"
+    )
 
 
 def of_invocation(text: str, invocation: Invocation) -> str:

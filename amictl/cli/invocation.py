@@ -24,12 +24,13 @@ class Invocation:
     """Closed by the command when the action is over, so that no progress is drawn after it.
 
     `arguments` is the command line without the program's name; `sentence` words an error for the
-    command, and is None until a command was recognised.
+    command, and `hint` says what to do next; both are None until a command was recognised.
     """
 
     arguments: tuple[str, ...] = ()
     given: GlobalOptions = field(default_factory=GlobalOptions)
     sentence: Callable[[AmictlError], str] | None = None
+    hint: Callable[[AmictlError], str | None] | None = None
     _display: "Display | None" = None
     _scratch: ExitStack = field(default_factory=ExitStack)
     _scratch_folder: Path | None = None

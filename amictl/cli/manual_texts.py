@@ -102,7 +102,11 @@ EXIT_STATUS = (
     ("10", "An image, snapshot, volume, region or file does not exist."),
     ("11", "Somebody else is at work on it, or the time to wait ran out: try again later."),
     ("12", "A key that is needed is not available."),
-    ("13", "Stored data is damaged."),
+    (
+        "13",
+        "Stored data is damaged. When check-store --read-data has recorded it, the next backup,"
+        " copy or restore of the same content stores it anew.",
+    ),
     ("14", "The state of something does not allow it, a name is taken, or a wait is in vain."),
     ("15", "amictl does not do this: an option or operation of EC2 without meaning here,"
      " a store made by a newer version, or a program or library that is not installed."),

@@ -228,6 +228,9 @@ class FileWriter(Unfinished):
 class FileSource:
     """A file that is read; see `storage.objects.ObjectSource` for the contract."""
 
+    piece_size = 1 << 20
+    reading_threads = 4
+
     def __init__(self, path: Path, where: str | None = None, flags: int = 0) -> None:
         """Raises ObjectNotFoundError, StorageError."""
         self.where = where or str(path)

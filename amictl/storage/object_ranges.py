@@ -14,12 +14,20 @@ class RangeSource:
     for. Of the object that is found by its key the etag tells whether it is still the same.
     """
 
+    piece_size = 8 << 20  # each request costs money, and the way there and back
+    reading_threads = 3
+
     def __init__(self, requests: Requests, key: str) -> None:
-        """Raises ObjectNotFoundError, StorageError."""
+        """Raises ObjectNotFoundError, BucketNotFoundError, StorageError."""
         self.where = requests.where(key)
         self._requests = requests
         self._key = key
-        answer = requests.ask("HeadObject", key)
+        try:
+            answer = requests.ask("HeadObject", key)
+        except ObjectNotFoundError:
+            # The answer to HEAD has no body that says so if there is no bucket.
+            requests.get(key, 0, 1)
+            raise
         size = answer.get("ContentLength")
         if not isinstance(size, int) or size < 0:
             raise StorageError(f"the size of {self.where} was not told")

@@ -23,6 +23,12 @@ class ObjectSource(Protocol):
     where: str
     """Its place in words for people: a path or a URL."""
 
+    piece_size: int
+    """So many bytes should be asked for at once, where many follow each other."""
+
+    reading_threads: int
+    """Threads that pay for reading such pieces. Twice as many are in memory, and one more."""
+
     metadata: Mapping[str, str]
     """What was said of it when it was written: empty where it cannot be kept, and not to be
     trusted."""

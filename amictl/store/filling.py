@@ -13,7 +13,7 @@ from amictl.progress import Progress, Step
 from amictl.store import authenticity
 from amictl.store.lineages import lineage_of
 from amictl.store.parallel import PerThread, in_processes, process_count, reading_threads
-from amictl.store.reading import SegmentReader, data_ranges
+from amictl.store.reading import HEALING, SegmentReader, data_ranges
 from amictl.store.store import Store
 from amictl.store.walking import leaves, map_of, read_leaf_at, with_others
 
@@ -193,7 +193,7 @@ def damage_of(core: SnapshotCore, damaged: list[tuple[int, int, str]]) -> Corrup
     more = f"; and {len(joined) - RANGES_SHOWN} more" if len(joined) > RANGES_SHOWN else ""
     return CorruptStoreError(
         f"{core.snapshot_id} is damaged at {ranges}{more}",
-        hint="amictl check-store --read-data names everything that is damaged",
+        hint=HEALING,
     )
 
 

@@ -20,6 +20,12 @@ from amictl.store.store import Store
 
 _FRAMES_KEPT = 4
 
+HEALING = (
+    "amictl check-store --read-data names everything that is damaged, and records it: the next"
+    " backup, copy or restore of the same content then stores it anew"
+)
+"""What to do about damage; until it is recorded, what is damaged counts as stored."""
+
 Wanted = tuple[int, int, Name]
 """Start and stop of a chunk in its segment, and its name."""
 

@@ -123,6 +123,15 @@ class Receiving:
         """
         return self._making.run(self._segment, segments, threads)
 
+    def is_known(self, leaf: Leaf) -> bool:
+        """Whether the store has a segment by now, so that it will not be loaded.
+
+        The names in `leaf` are plain ones.
+        """
+        named = self._named(leaf)
+        names, _ = self._domain.encode_node(named, self._writer.random_bytes)
+        return self._writer.has_leaf(names.stored, named)
+
     def _segment(self, arriving: Arriving) -> StoredSegment:
         leaf = self._named(arriving.leaf)
         names, node = self._domain.encode_node(leaf, self._writer.random_bytes)

@@ -23,6 +23,7 @@ from amictl.store.fetching import FetchingProcesses
 from amictl.store.map_making import CHECKPOINT_SECONDS
 from amictl.store.parallel import reading_threads
 from amictl.store.passages import Moving, Passage, Place
+from amictl.store.reading import HEALING
 from amictl.store.store import Store
 from amictl.store.writing import Writer
 
@@ -225,5 +226,5 @@ def _damaged(
     lost = [first.message, *(error.message for error in failures if isinstance(error, _LostError))]
     return CorruptStoreError(
         f"{snapshot_id} is damaged at {'; '.join(dict.fromkeys(lost))}",
-        hint="in its own region, amictl check-store --read-data names everything that is damaged",
+        hint=f"in its own region, {HEALING}",
     )

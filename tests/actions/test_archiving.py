@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from pyrage import x25519
 
+from amictl.actions.archiving import StoreImageRequest, store_image
 from amictl.actions.changing_images import disable_image
 from amictl.actions.deregistering import deregister_image
 from amictl.archives.writing import require_archivable
 from amictl.errors import (
     AmictlError,
+    BusyError,
     ConflictError,
     CorruptStoreError,
     DryRunError,
@@ -35,7 +37,7 @@ from amictl.model.tasks import COMPLETED, FAILED, STORE_IMAGE, TaskRecord
 from amictl.storage.object_files import DirectoryBucket
 from amictl.store import catalog, layout, tasks
 from tests.archives.storing import opened, stored, table_of, visible
-from tests.workshop import MIB, SEGMENT, Workshop, flip
+from tests.workshop import MIB, SEGMENT, Workshop, flip, ignore
 
 AND_MEMORY = """
 import shutil, sys
@@ -95,6 +97,29 @@ def test_the_task_is_told_before_the_work(workshop: Workshop, image: str) -> Non
         lambda result: told.append((result, visible(workshop), last_task(workshop).state)),
     )
     assert told == [({"ObjectKey": f"{image}.bin"}, [], "active")]
+
+
+def test_an_image_on_its_way_to_a_bucket_is_not_sent_there_again(
+    workshop: Workshop, image: str
+) -> None:
+    refusals: list[AmictlError] = []
+
+    def store_again(_: dict[str, Any]) -> None:
+        with pytest.raises(BusyError) as caught:
+            stored(workshop, image)
+        refusals.append(caught.value)
+        with workshop.open() as store:
+            (workshop.folder / "other").mkdir()
+            other = DirectoryBucket(workshop.folder / "other")
+            request = StoreImageRequest(image, "other")
+            store_image(store, other, request, workshop.surroundings, ignore)
+
+    archive = stored(workshop, image, store_again)
+    (refusal,) = refusals
+    assert refusal.message.startswith(f"{image} is on its way to {archive.parent} already")
+    with workshop.open() as store:
+        states = [task.state for task in tasks.all_seen(store, STORE_IMAGE)]
+    assert states == [COMPLETED, COMPLETED]
 
 
 def test_the_manifest_says_what_is_known_of_the_image(workshop: Workshop) -> None:

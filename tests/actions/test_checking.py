@@ -408,6 +408,7 @@ def test_a_byte_that_differs_is_found_to_the_sector(disk: Disk, offset: int) -> 
     (fault,) = verify(workshop, snapshot_id, workshop.folder / "disk")["Faults"]
     start = offset // 512 * 512
     assert (fault["Start"], fault["End"]) == (start, min(start + 512, 3 * SEGMENT + 7))
+    assert fault["Kind"] == "difference"
 
 
 @pytest.mark.parametrize("size", [1, SEGMENT, 3 * SEGMENT + 6, 3 * SEGMENT + 8, 4 * SEGMENT])
@@ -425,6 +426,7 @@ def test_a_damaged_snapshot_is_not_verified(disk: Disk) -> None:
     flip(workshop.packs(0)[0], 5000)
     found = verify(workshop, snapshot_id)["Faults"]
     assert "checksum" in found[0]["Reason"]
+    assert {fault["Kind"] for fault in found} == {"damage"}
 
 
 def test_a_snapshot_with_a_damaged_root_is_not_verified(disk: Disk) -> None:

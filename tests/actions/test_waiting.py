@@ -123,6 +123,34 @@ def test_a_waiter_gives_up_at_once_where_there_is_no_hope(
 
 
 @pytest.mark.parametrize(
+    ("name", "answer", "hint"),
+    [
+        ("image-available", "failed", "describe-images says why, in StateReason.Message"),
+        ("image-exported", "deleted", "describe-export-image-tasks says why, in StatusMessage"),
+        ("image-imported", "deleted", "describe-import-image-tasks says why, in StatusMessage"),
+        ("snapshot-completed", "error", "describe-snapshots says why, in StateMessage"),
+        (
+            "snapshot-imported",
+            "error",
+            "describe-import-snapshot-tasks says why, in SnapshotTaskDetail.StatusMessage",
+        ),
+        (
+            "store-image-task-complete",
+            "Failed",
+            "describe-store-image-tasks says why, in StoreTaskFailureReason",
+        ),
+        ("volume-available", "deleted", None),
+    ],
+)
+def test_a_waiter_without_hope_names_what_says_why(
+    name: str, answer: str, hint: str | None
+) -> None:
+    with pytest.raises(WaiterError) as caught:
+        wait(name, Region(WAITERS[name].items, [answer]))
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
     ("name", "error"),
     [
         ("image-available", NO_IMAGE),

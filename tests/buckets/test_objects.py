@@ -187,6 +187,7 @@ def test_a_bucket_that_is_not_there_is_told(objects: Objects, tmp_path: Path) ->
     for action in (
         lambda: bucket.names(""),
         lambda: bucket.create("object", {}, {}, None),
+        lambda: bucket.open("object"),
     ):
         with pytest.raises(BucketNotFoundError, match="there is no"):
             action()

@@ -96,6 +96,7 @@ def test_a_signal_to_the_waiting_parent_stops_the_worker(amictl: Home) -> None:
     out, err = process.communicate(timeout=15)
     assert (process.returncode, out) == (130, "")
     assert "stopped by signal 2" in err
+    assert "hint: run the command again; it goes on from what is stored" in err
     assert list((amictl.local_region / "pending").iterdir()) == []
 
 

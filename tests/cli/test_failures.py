@@ -356,6 +356,7 @@ def test_a_signal_ends_a_wait(amictl: Home, number: int, status: int) -> None:
     _, err = process.communicate(timeout=20)
     assert process.returncode == status
     assert f"stopped by signal {number}" in err
+    assert "hint" not in err
 
 
 def test_debug_shows_where_an_error_arose(amictl: Home) -> None:

@@ -6,8 +6,9 @@ import click
 import pytest
 
 from amictl.cli.global_options import GlobalOptions
-from amictl.cli.hints import WITHOUT_REGION, in_region
+from amictl.cli.hints import WITHOUT_REGION, in_region, of_command
 from amictl.cli.main import program
+from amictl.errors import InterruptedBySignalError
 from tests.conftest import Home
 
 
@@ -65,3 +66,23 @@ def test_hints_of_errors_name_the_region(amictl: Home, tmp_path: Path) -> None:
     ) in refused.err
     by_environment = amictl("deregister-image", "--image-id", image_id, AMICTL_REGION="lab")
     assert "protection --image-id" in by_environment.err
+
+
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [
+        ("create-snapshot", True),
+        ("copy-image", True),
+        ("create-restore-image-task", True),
+        ("import-snapshot", True),
+        ("create-store-image-task", False),
+        ("export-image", False),
+        ("upload-bundle", False),
+        ("verify-snapshot", False),
+    ],
+)
+def test_only_what_stores_in_a_region_says_that_it_goes_on(command: str, goes_on: bool) -> None:
+    hint = of_command(command, InterruptedBySignalError(15))
+    assert hint is not None
+    assert hint.startswith("run the command again")
+    assert ("goes on" in hint, "16 packs or 60 seconds" in hint) == (goes_on, goes_on)

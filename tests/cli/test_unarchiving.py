@@ -157,3 +157,27 @@ def test_an_encrypted_archive_needs_a_key_or_an_identity_file(home: Home) -> Non
     assert restored.status == 0
     assert (unopened.status, unopened.out) == (12, "")
     assert "--identity" in unopened.err
+
+
+def test_a_restore_heals_damage_as_soon_as_a_check_has_recorded_it(home: Home) -> None:
+    pack = max((home.local_region / "packs").iterdir(), key=lambda path: path.stat().st_size)
+    with pack.open("r+b") as file:
+        file.seek(5000)
+        file.write(b"damaged!")
+    snapshot = home("describe-snapshots", "--quiet").out.split()[0]
+    verify = ["verify-snapshot", "--snapshot-id", snapshot]
+
+    restore(home, "--name", "before")
+    found = home(*verify)
+    volume = home("create-volume", "--snapshot-id", snapshot, "out.raw")
+
+    healing = (
+        "hint: amictl check-store --read-data names everything that is damaged, and records it"
+    )
+    assert (found.status, volume.status) == (3, 13)
+    assert healing in found.err
+    assert healing in volume.err
+
+    assert home("check-store", "--read-data").status == 3
+    restore(home, "--name", "after")
+    assert home(*verify).status == 0

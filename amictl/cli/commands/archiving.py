@@ -85,7 +85,8 @@ def create_store_image_task(
     The object is called ami-....bin, after the image, and appears when it is whole. It holds what
     is known of the image, but no permissions, and its disks, so that create-restore-image-task
     makes the image again, in any region; without amictl tar and zstd restore the disks, as
-    amictl-archive(5) shows. A bucket holds an image once.
+    amictl-archive(5) shows. A bucket holds an image once, and while one command stores it there,
+    another is refused, with status 11.
 
     An encrypted image is encrypted in the archive, too, for the keys of its disks; its name and
     its tags cannot be seen on the object. A plain image is encrypted only with --recipient.

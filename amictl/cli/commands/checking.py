@@ -60,6 +60,10 @@ def check_store(
     Names the images, disks and byte ranges that each fault hurts. The exit status is 3 when
     there is one. What killed commands left of records is listed apart and is no fault. That the
     store is older than it was when this machine last saw it, is one.
+
+    What --read-data finds damaged is recorded, where the store can be written to. Before that it
+    counts as stored, and nothing stores it again. Afterwards the next backup, copy or restore of
+    the same content stores it anew, which heals every snapshot that it is in.
     """
     if not read_data and (sample is not None or max_age is not None):
         raise UsageError(
@@ -102,7 +106,9 @@ def check_store(
 def verify_snapshot(invocation: Invocation, snapshot_id: str, against: Path | None) -> Result:
     """Read a snapshot whole and check every byte of it.
 
-    The exit status is 3 when something is wrong or differs.
+    The exit status is 3 when something is wrong or differs. Nothing is recorded: where a fault's
+    Kind is damage, check-store --read-data does that, so that the next backup, copy or restore of
+    the same content stores it anew.
     """
     from amictl.actions import checking
 

@@ -102,8 +102,9 @@ def create_restore_image_task(
     It gets a new id, and has the name, the description, the tags and the disks of the image that
     was archived. What the region has already is neither read nor stored again; a restore that was
     interrupted goes on when the command is run again: only what came after the last 16 packs or 60
-    seconds is repeated. Every byte is compared with what the archive says of it, and nothing of it
-    is registered before.
+    seconds is repeated. Every byte that is read is compared with what the archive says of it, and
+    nothing of it is registered before. What the region has is not looked at: if it may be damaged,
+    check-store --read-data has to record that first, so that the restore stores it anew.
 
     A disk that was encrypted is encrypted again: with the key that is asked for, else with its own
     if that is in the key folder, else with the default key of the region. A disk that was plain is

@@ -20,7 +20,13 @@ from amictl.cli.invocation import Invocation
 from amictl.cli.lazy_group import Entry, LazyGroup
 from amictl.cli.option_types import DurationType
 from amictl.cli.paging import PagingOption
-from amictl.errors import AmictlError, BusyError, UsageError, WaiterError
+from amictl.errors import (
+    AmictlError,
+    BusyError,
+    InterruptedBySignalError,
+    UsageError,
+    WaiterError,
+)
 
 
 class Waiter(Command):
@@ -30,6 +36,10 @@ class Waiter(Command):
         if isinstance(error, WaiterError | BusyError):
             return error.message
         return f"Waiter {self.operation} failed: An error occurred ({error.code}): {error.message}"
+
+    def hint(self, error: AmictlError) -> str | None:
+        """Who stops a waiter does not want it again."""
+        return None if isinstance(error, InterruptedBySignalError) else super().hint(error)
 
 
 _IMAGES = (describe_images, "--image-ids ami-0123456789abcdef0")
