@@ -126,7 +126,8 @@ def read_whole(source: ObjectSource, member: Member) -> Iterator[bytes]:
         return source.read(member.offset + start, min(source.piece_size, member.size - start))
 
     starts = range(0, member.size, source.piece_size)
-    with in_order(piece, starts, threads=source.reading_threads) as pieces:
+    threads = source.reading_threads
+    with in_order(piece, starts, threads=threads, ahead=threads - 1) as pieces:
         for data in pieces:
             digest.update(data)
             yield data
@@ -145,6 +146,7 @@ def _in_place(archive: Archive, disk: int, members: Iterable[OpenMember]) -> Ite
                 f"member {opened.map.number} does not go on where the one before it ends",
             )
             yield opened
+            del opened  # before the next is read
             position = stop
         refuse(position != size, "it ends before its end")
 

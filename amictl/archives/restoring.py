@@ -109,18 +109,21 @@ def _segments(archive: Archive, number: int, is_known: IsKnown) -> Generator[Arr
     pieces = chain.from_iterable(
         _pieces(member, archive.source.piece_size, is_known) for member in in_parts(archive, number)
     )
-    with in_order(arrived, pieces, threads=archive.source.reading_threads) as results:
+    threads = archive.source.reading_threads
+    with in_order(arrived, pieces, threads=threads, ahead=threads) as results:
         for segments in results:
             yield from segments
 
 
-def _pieces(member: OpenMember, size_max: int, is_known: IsKnown) -> Iterator[_Piece]:
-    """All units of a member in order, neighbours that the store lacks together."""
+def _pieces(member: OpenMember, size: int, is_known: IsKnown) -> Iterator[_Piece]:
+    """All units of a member in order; neighbours that the store lacks together, until they have
+    this size.
+    """
     wanted: list[Unit] = []
     for unit in member.units():
         is_wanted = _is_wanted(member.said(unit.first), is_known)
         length = sum(one.stored_length for one in wanted)
-        if wanted and (not is_wanted or length + unit.stored_length > size_max):
+        if wanted and (not is_wanted or length >= size):
             yield _Piece(member, tuple(wanted), True)
             wanted.clear()
         if is_wanted:

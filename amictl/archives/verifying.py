@@ -83,6 +83,7 @@ def _items(archive: Archive, number: int) -> Generator[_Item, None, None]:
     for member in whole(archive, number):
         for unit in member.units():
             yield _Item(member, unit)
+        del member  # before the next is read
 
 
 def _verified(

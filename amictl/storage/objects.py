@@ -27,7 +27,7 @@ class ObjectSource(Protocol):
     """So many bytes should be asked for at once, where many follow each other."""
 
     reading_threads: int
-    """Threads that pay for reading such pieces. Twice as many are in memory, and one more."""
+    """Threads that pay for reading such pieces. As many pieces are in memory, and one more."""
 
     metadata: Mapping[str, str]
     """What was said of it when it was written: empty where it cannot be kept, and not to be

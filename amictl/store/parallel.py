@@ -61,13 +61,19 @@ class PerThread(Generic[Own]):
 
 @contextmanager
 def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    threads: int | None = None,
+    ahead: int | None = None,
 ) -> Iterator[Iterator[Result]]:
     """The result for each item, in order.
 
-    The first error ends it; nothing runs any more when the block is left.
+    The first error ends it; nothing runs any more when the block is left. So many results are made
+    `ahead` of the one that is used: two for each thread, or fewer where they are large.
     """
-    results = _results(work, items, threads or worker_count() + _WAITING_COUNT)
+    threads = threads or worker_count() + _WAITING_COUNT
+    results = _results(work, items, threads, ahead or 2 * threads)
     try:
         yield results
     finally:
@@ -75,7 +81,7 @@ def in_order(
 
 
 def _results(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
 ) -> Generator[Result, None, None]:
     waiting: deque[Future[Result]] = deque()
     over = threading.Event()
@@ -83,7 +89,8 @@ def _results(
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * threads:
+                del item  # it may be large, and the next one too
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

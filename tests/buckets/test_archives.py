@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from amictl.actions.archiving import StoreImageRequest, store_image
-from amictl.actions.unarchiving import RestoreImageRequest, restore_image
+from amictl.actions.unarchiving import RestoreImageRequest, restore_image, verify_archive
 from amictl.errors import CorruptStoreError, KeyUnavailableError
+from amictl.progress import Silent
 from amictl.store import catalog
 from tests.buckets.objects import Objects
+from tests.buckets.proxy import proxied
 from tests.buckets.servers import Region
 from tests.buckets.workshop import BucketWorkshop
 from tests.workshop import MIB, SEGMENT, Workshop, ignore
@@ -53,6 +55,27 @@ def test_an_image_goes_from_a_region_in_a_bucket_to_one_in_a_directory(
     assert image.name == "web"
     assert image.image_id != image_id
     assert elsewhere.restored(str(image.mappings[0].snapshot_id)) == disk.read_bytes()
+
+
+def test_an_archive_is_read_with_few_requests(
+    workshop: BucketWorkshop, objects: Objects, tmp_path: Path
+) -> None:
+    content = workshop.noise(24 * MIB)
+    key = stored(workshop, objects, workshop.image("web", workshop.file("disk", content)))
+    assert objects.region is not None
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Workshop(tmp_path / "elsewhere", seed=2)
+    with proxied(objects.region.server.port, "503") as verifying:
+        verify_archive(objects.open(verifying.url).open(key), no_key, (), Silent())
+    with proxied(objects.region.server.port, "503") as restoring, elsewhere.open() as store:
+        source = objects.open(restoring.url).open(key)
+        request = RestoreImageRequest("bucket", key)
+        made = restore_image(store, source, no_key, request, elsewhere.surroundings, ignore)
+        image = catalog.read_image_core(store, made["ImageId"])
+    assert elsewhere.restored(str(image.mappings[0].snapshot_id)) == content
+    # One to ask for it, its table, its manifest, the head of its member, and each 8 MiB.
+    assert len(verifying.methods) <= 9
+    assert len(restoring.methods) <= 8
 
 
 def test_a_damaged_region_leaves_no_object_and_no_upload(

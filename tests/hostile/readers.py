@@ -40,6 +40,9 @@ class Whole:
     where = "s3://bucket/ami.bin"
     metadata: Mapping[str, str] = {}
 
+    piece_size = 1 << 20
+    reading_threads = 4
+
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size = len(data)
