@@ -13,7 +13,7 @@ DESIGN_IMAGES = 6  # the first images are the series that the figures in the des
 SERIES = "all snapshots of the series"
 STORE = "store, all metadata counted"
 
-# Issue 2's floors: how many times better than the best peer amictl must be.
+# The floors: how many times better than the best peer amictl must be.
 FLOORS = {
     SERIES: "≥ 2.5",
     HINTED: "≥ 3",
