@@ -116,6 +116,19 @@ class PublishesIndexFirst(_ActsLate):
         return _names(operation, "store/index/CURRENT")
 
 
+class RemovesPacksFirst(_ActsLate):
+    """Packs are gone while CURRENT still names them."""
+
+    def is_late(self, operation: Operation) -> bool:
+        return _names(operation, "store/index/CURRENT") or operation == SyncDirectory("store/index")
+
+    def is_end(self, operation: Operation) -> bool:
+        return isinstance(operation, Rename) and any(
+            name.endswith(".pack") and file is None and name.startswith("store/packs/")
+            for name, file in operation.changes
+        )
+
+
 class WritesCoreBeforeAttributes(_ActsLate):
     """A snapshot exists before its attributes do."""
 

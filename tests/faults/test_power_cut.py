@@ -204,6 +204,8 @@ def test_a_power_cut_breaks_no_promise_where_files_must_have_names(story: Story)
         (planted.IgnoresShortWrites, snapshot_in_a_store),
         (planted.RetriesFailedSyncs, snapshot_in_a_store),
         (planted.PublishesIndexFirst, snapshot_in_a_store),
+        (planted.RemovesPacksFirst, collected),
+        (planted.SkipsDirectorySyncs, collected),
         (planted.WritesCoreBeforeAttributes, snapshot_in_a_store),
         (planted.WritesCoreBeforePacks, snapshot_in_a_store),
     ],
