@@ -10,7 +10,7 @@ borg=${3:-}
 python3 "$bench/make_series.py" "$work/series"
 python3 "$bench/run.py" --series "$work/series" --work "$work" --amictl "$amictl" \
     ${borg:+--borg "$borg"} --update-readme
-for part in memory sparse startup catalogue archives; do
+for part in memory sparse startup catalogue archives collecting; do
     python3 "$bench/$part.py" --work "$work" --amictl "$amictl" --update-readme
 done
 "$(dirname "$(command -v "$amictl")")/python" "$bench/copying.py" --work "$work" \
