@@ -14,7 +14,7 @@ from amictl.model.archives import Manifest, object_key
 from amictl.model.records import SnapshotCore
 from amictl.model.surroundings import Surroundings
 from amictl.model.tasks import ACTIVE, STORE_IMAGE, TaskRecord, kind_of, new_task
-from amictl.storage.objects import ObjectBucket, require_key, taken
+from amictl.storage.objects import ObjectBucket, require_key
 from amictl.store import tasks
 from amictl.store.authenticity import require_authentic
 from amictl.store.image_states import available_image, require_on_volumes
@@ -79,14 +79,12 @@ def store_image(
     key = require_key(f"{request.prefix}/{own}" if request.prefix else own)
     planned = _task(request, own, disks, surroundings)
     _require_alone(store, planned)
+    wanted = (key, _metadata(manifest), request.object_tags, request.storage_class)
     if request.dry_run:
-        if bucket.exists(key):
-            raise taken(bucket.where(key))
+        bucket.require_new(*wanted)
         raise DryRunError
     with (
-        bucket.create(
-            key, _metadata(manifest), request.object_tags, request.storage_class
-        ) as writer,
+        bucket.create(*wanted) as writer,
         tasks.running(store, planned, surroundings) as task,
     ):
         result = {"ObjectKey": own}

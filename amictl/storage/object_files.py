@@ -48,13 +48,13 @@ class DirectoryBucket:
         with self._folder_of(key) as (folder, name):
             return folder is not None and os.path.lexists(folder / name)
 
-    def create(
+    def require_new(
         self,
         key: str,
         metadata: Mapping[str, str],
         tags: Mapping[str, str],
         storage_class: str | None,
-    ) -> "FileWriter":
+    ) -> None:
         require_metadata(metadata)
         if tags or storage_class:
             raise UnsupportedError(
@@ -63,6 +63,15 @@ class DirectoryBucket:
             )
         if self.exists(key):
             raise taken(self.where(key))
+
+    def create(
+        self,
+        key: str,
+        metadata: Mapping[str, str],
+        tags: Mapping[str, str],
+        storage_class: str | None,
+    ) -> "FileWriter":
+        self.require_new(key, metadata, tags, storage_class)
         self._make_folders(key)
         with self._folder_of(key) as (folder, name):
             if folder is None:

@@ -92,6 +92,16 @@ class ObjectBucket(Protocol):
         """Whether there is an object of this key; no where the credentials do not allow to ask."""
         ...
 
+    def require_new(
+        self,
+        key: str,
+        metadata: Mapping[str, str],
+        tags: Mapping[str, str],
+        storage_class: str | None,
+    ) -> None:
+        """Raises what `create` would raise, as far as that can be told without writing."""
+        ...
+
     def create(
         self,
         key: str,

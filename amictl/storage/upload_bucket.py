@@ -48,6 +48,17 @@ class UploadBucket:
             return False
         return True
 
+    def require_new(
+        self,
+        key: str,
+        metadata: Mapping[str, str],
+        tags: Mapping[str, str],
+        storage_class: str | None,
+    ) -> None:
+        require_metadata(metadata)
+        if self.exists(key):
+            raise taken(self.where(key))
+
     def create(
         self,
         key: str,
@@ -55,9 +66,7 @@ class UploadBucket:
         tags: Mapping[str, str],
         storage_class: str | None,
     ) -> ObjectUpload:
-        require_metadata(metadata)
-        if self.exists(key):
-            raise taken(self.where(key))
+        self.require_new(key, metadata, tags, storage_class)
         words = object_words.encode(metadata, tags, storage_class or self._storage_class)
         self._unfinished.end_dead(key)
         return ObjectUpload(self._requests, key, words, self._unfinished, self._manner(key))

@@ -85,9 +85,10 @@ def test_a_directory_that_is_not_there_is_not_made(home: Home) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(home: Home, words: list[str], status: int, message: str) -> None:
-    finished = store(home, *words)
-    assert (finished.status, finished.out) == (status, "")
-    assert message in finished.err
+    for more in ([], ["--dry-run"]):
+        finished = store(home, *words, *more)
+        assert (finished.status, finished.out) == (status, "")
+        assert message in finished.err
     assert archives(home) == []
 
 
